@@ -1,0 +1,14 @@
+/** A device as people see it: what detect knows of it and the API shows. Additions only. */
+
+export interface DeviceView {
+  readonly id: string
+  readonly class: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly state: 'learning' | 'normal' | 'odd' | 'silent' | 'quarantined'
+  /** Share of the warm-up its furthest metric has behind it, 0 to 1. */
+  readonly learning: number
+  /** Event time of its newest message, ms since epoch; null before its first. */
+  readonly lastSeen: number | null
+  /** Newest value of each metric; null when it said that it has none. A category is shown as its hash in hexadecimal. */
+  readonly metrics: Readonly<Record<string, number | boolean | string | null>>
+}
