@@ -1,0 +1,100 @@
+/** The detect role: a task a partition, and what people may ask of them. */
+import type { DeviceView } from '../core/device.ts'
+import type { Log, Partition } from '../log/log.ts'
+import type { Clock } from '../ops/clock.ts'
+import type { Logger } from '../ops/logger.ts'
+import type { Metrics } from '../ops/metrics.ts'
+import { makeDetectMeters } from './meters.ts'
+import { type CheckpointPace, type DetectTask, openTask } from './task.ts'
+
+export interface DetectPorts {
+  readonly log: Log
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly logger: Logger
+}
+
+export interface Page {
+  /** 1 to 1,000. */
+  readonly limit: number
+  /** The last id of the page before. */
+  readonly after: string | null
+}
+
+export interface Detect {
+  /** Owns and works through partitions until `signal` aborts; rejects with what can't be retried. */
+  run(signal: AbortSignal): Promise<void>
+  /** Devices by id, in code unit order. */
+  list(page: Page): DeviceView[]
+  get(id: string): DeviceView | null
+  /** Where each of its partitions is: the offset of the next record to be scored. */
+  places(): { readonly partition: number; readonly next: number }[]
+  /** Why it is not ready; empty when it is. */
+  reasons(): string[]
+  /** Sets the gauges: lag, rows, bytes. Called before each scrape. */
+  measure(): Promise<void>
+}
+
+export function createDetect(ports: DetectPorts, pace: CheckpointPace): Detect {
+  const tasks = new Map<number, DetectTask>()
+  const meters = makeDetectMeters(ports.metrics, ports.logger)
+  const lag = ports.metrics.gauge('picket_lag_records', 'Records of the readings not yet scored', ['partition'])
+  const series = ports.metrics.gauge('picket_series', 'Series in memory', ['partition'])
+  const devices = ports.metrics.gauge('picket_devices', 'Devices in memory', ['partition'])
+  const bytes = ports.metrics.gauge('picket_state_bytes', 'Bytes of the rows in use', ['partition'])
+  /** What another process owns now is not shown here as it once was. */
+  const letGo = (number: number, task: DetectTask) => {
+    if (tasks.get(number) !== task) return
+    tasks.delete(number)
+    for (const gauge of [lag, series, devices, bytes]) gauge.set(0, { partition: String(number) })
+  }
+  const open = async (owned: Partition) => {
+    tasks.delete(owned.number)
+    const opened = await openTask(owned, { ...ports, meters }, pace)
+    tasks.set(owned.number, opened.task)
+    owned.signal.addEventListener('abort', () => letGo(owned.number, opened.task), { once: true })
+    if (owned.signal.aborted) letGo(owned.number, opened.task)
+    return opened
+  }
+  return {
+    async run(signal) {
+      await ports.log.consume(open, signal)
+    },
+    list({ limit, after }) {
+      const names = [...tasks.values()].flatMap((task) => [...task.partition.deviceNames()])
+      const wanted = names.filter((name) => after === null || name > after).sort(byCodeUnit)
+      return wanted.slice(0, limit).flatMap((name) => find(tasks, name) ?? [])
+    },
+    get: (id) => find(tasks, id),
+    places: () => [...tasks].map(([partition, { next }]) => ({ partition, next })),
+    reasons() {
+      const reasons = []
+      for (let p = 0; p < ports.log.partitions; p++) if (!tasks.has(p)) reasons.push(`readings/${p} is not owned yet`)
+      for (const [p, task] of tasks) if (!task.partition.facts.config) reasons.push(`no configuration in readings/${p}`)
+      return reasons
+    },
+    async measure() {
+      for (const [p, task] of tasks) {
+        const { high } = await ports.log.bounds('readings', p)
+        const tables = task.partition.state?.tables
+        const partition = String(p)
+        lag.set(Math.max(0, high - task.next), { partition })
+        series.set(tables?.series.size ?? 0, { partition })
+        devices.set(tables?.device.size ?? 0, { partition })
+        bytes.set(tables ? Object.values(tables).reduce((sum, table) => sum + table.bytes, 0) : 0, { partition })
+      }
+    },
+  }
+}
+
+function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function find(tasks: ReadonlyMap<number, DetectTask>, id: string): DeviceView | null {
+  for (const task of tasks.values()) {
+    const view = task.partition.device(id)
+    if (view) return view
+  }
+  return null
+}

@@ -1,0 +1,82 @@
+/** How a partition is taken over by detect: pages back into rows, what the incidents partition already holds, and what is still open, said to its readers. */
+import type { Position } from '../core/position.ts'
+import { comparePositions } from '../core/position.ts'
+import { isPipelineError } from '../core/errors.ts'
+import { decodeControl, isControl } from '../log/control.ts'
+import { FRAME_MESSAGES } from '../log/frame.ts'
+import { type Log, offsetKey, type Partition, type Restored } from '../log/log.ts'
+import { decodePage, type Page } from '../log/page.ts'
+import { decodeIncidentRecord, encodeIncidentRecord } from '../log/revision.ts'
+
+const READ_AT_ONCE = 1000
+
+export interface TakenOver {
+  readonly restored: Restored
+  readonly pages: readonly Page[]
+  /** Keys of the pages in the log. */
+  readonly keys: readonly string[]
+  /** The state can't be used: a page is damaged, or it was made from another topic. Why, or null. */
+  readonly unusable: string | null
+}
+
+/** Reads the state back. A page that can't be read makes all of it unusable: rows of different cuts must never meet. */
+export async function takeOver(owned: Partition): Promise<TakenOver> {
+  const pages: Page[] = []
+  const keys: string[] = []
+  let unusable: string | null = null
+  const restored = await owned.restore((key, value) => {
+    keys.push(key)
+    try {
+      pages.push(decodePage(value))
+    } catch (error) {
+      if (!isPipelineError(error, 'BAD_RECORD')) throw error
+      unusable = error.message
+    }
+  })
+  if (restored.recreated) unusable = `readings/${owned.number} ends before the place its state stands at: the topic was recreated`
+  return { restored, pages, keys, unusable }
+}
+
+/** The incarnation that the oldest control record of the readings names: that of the topic. Null where the oldest records name none. */
+export async function namedIncarnation(log: Log, partition: number): Promise<string | null> {
+  const { low } = await log.bounds('readings', partition)
+  const slice = await log.read('readings', partition, low, READ_AT_ONCE)
+  const control = slice?.records.find(({ value }) => value !== null && isControl(value))
+  return control ? decodeControl(control.value!).incarnation : null
+}
+
+export interface IncidentsEnd {
+  /** Offset one past the last record. */
+  readonly next: number
+  /** The furthest place a revision since `from` was made at. */
+  readonly furthest: Position | null
+}
+
+/** What the incidents partition holds from `from` on: written by owners that came further than the state did. */
+export async function readIncidentsEnd(log: Log, partition: number, from: number): Promise<IncidentsEnd> {
+  let furthest: Position | null = null
+  let next = from
+  for (;;) {
+    const slice = await log.read('incidents', partition, next, READ_AT_ONCE)
+    if (!slice) return { next, furthest }
+    for (const { value } of slice.records) {
+      const record = value && decodeIncidentRecord(value)
+      if (!record || record.kind !== 'revision') continue
+      if (!furthest || comparePositions(record.stamp.position, furthest) > 0) furthest = record.stamp.position
+    }
+    next = slice.next
+  }
+}
+
+/** Tells readers what is open at `cut`, the next offset of the readings: what else they hold open from before it was superseded. */
+export async function sayOpen(log: Log, partition: number, stamp: { incarnation: string; epoch: number }, cut: number, ids: readonly string[]): Promise<number> {
+  const position = { offset: cut - 1, index: FRAME_MESSAGES }
+  const value = encodeIncidentRecord({ kind: 'opened', stamp: { ...stamp, position, n: 0 }, ids })
+  const { offset } = await log.append('incidents', partition, [{ key: '', value }])
+  return offset + 1
+}
+
+/** Where the state's owner stood: in the readings, and in the incidents it had written. */
+export function placesOf(restored: Restored, partition: number): { readings: number | undefined; incidents: number | undefined } {
+  return { readings: restored.next.get(offsetKey('readings', partition)), incidents: restored.next.get(offsetKey('incidents', partition)) }
+}

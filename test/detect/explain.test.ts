@@ -1,0 +1,85 @@
+/** What an incident says for people: the sentence, the votes, the band. */
+import { describe, expect, it } from 'vitest'
+import { classOf, metricOf, settingsOf, START } from './fleet.ts'
+import { Bench } from './partition.ts'
+
+const pump = classOf({
+  budget: { alarms: 1, perMs: 600_000 },
+  metrics: { vibration: metricOf({ unit: 'mm/s', above: 7.1, severity: 'critical' }), level: metricOf({ below: 2, severity: 'minor' }), flow: metricOf({ above: 9, below: 1 }) },
+})
+
+function makeBench(): Bench {
+  return new Bench(settingsOf({ classes: { default: classOf(), pump } }))
+}
+
+const labels = { class: 'pump' }
+
+describe('a broken limit', () => {
+  it.each([
+    [{ vibration: 7.25 }, 'vibration is 7.25 mm/s, allowed is at most 7.1', [null, 7.1], 'critical'],
+    [{ level: 1 }, 'level is 1, allowed is at least 2', [2, null], 'minor'],
+    [{ flow: 10.123456 }, 'flow is 10.12, allowed is 1 to 9', [1, 9], 'major'],
+  ] as const)('by %o is said in the metric’s unit, with what is allowed', (metrics, summary, expected, severity) => {
+    const bench = makeBench()
+    bench.send('d', metrics, { labels })
+    const [metric, observed] = Object.entries(metrics)[0]!
+    expect(bench.open('d', 'limit')).toMatchObject({ summary, severity, surprise: 9, votes: [{ detector: 'limits', metric, surprise: 9, observed, expected }] })
+  })
+
+  it('of several metrics has the severest one’s severity and a vote for each', () => {
+    const bench = makeBench()
+    bench.send('d', { level: 1, vibration: 8 }, { labels })
+    expect(bench.open('d', 'limit')).toMatchObject({ severity: 'critical', summary: 'level is 1, allowed is at least 2; 1 more odd at once' })
+    expect(bench.open('d', 'limit')!.votes.map(({ metric }) => metric)).toEqual(['level', 'vibration'])
+  })
+
+  it('on the limit itself is none', () => {
+    const bench = makeBench()
+    bench.send('d', { vibration: 7.1, level: 2, flow: 9 }, { labels })
+    bench.send('d', { flow: 1 }, { labels })
+    expect(bench.opened('limit')).toEqual([])
+  })
+
+  it('of a value that is no number is none', () => {
+    const bench = makeBench()
+    bench.send('d', { flow: false, level: null, vibration: 'high' }, { labels })
+    expect(bench.opened('limit')).toEqual([])
+  })
+})
+
+describe('an odd level', () => {
+  it('names value, band and device time, before the reading has moved the band', () => {
+    const bench = makeBench()
+    for (let i = 0; i < 400; i++) {
+      bench.now += 1_000
+      bench.send('d', { speed: 100 + (i % 10) }, { labels })
+    }
+    bench.now += 1_000
+    bench.send('d', { speed: 200 }, { labels, time: START + bench.now - 250 })
+    const incident = bench.open('d', 'telemetry')!
+    expect(incident.summary).toMatch(/^speed is 200, expected 9\d(\.\d+)? to 1(09|10|11)(\.\d+)?$/)
+    expect(incident).toMatchObject({ openedAt: START + bench.now - 250, votes: [{ detector: 'level', metric: 'speed', observed: 200 }] })
+    expect(incident.votes[0]!.surprise).toBe(incident.surprise)
+    expect(incident.surprise).toBe(Math.round(incident.surprise * 100) / 100)
+  })
+
+  it('has at most eight votes, the most surprised first', () => {
+    const bench = makeBench()
+    const metrics = (of: (m: number) => number) => Object.fromEntries(Array.from({ length: 12 }, (_, m) => [`m${m}`, of(m)]))
+    for (let i = 0; i < 300; i++) bench.send('d', metrics((m) => m + (i % 7)), { labels })
+    bench.send('d', metrics((m) => 50 + 10 * m), { labels })
+    const { votes, summary } = bench.open('d', 'telemetry')!
+    expect(votes.map(({ metric }) => metric)).toEqual(['m11', 'm10', 'm9', 'm8', 'm7', 'm6', 'm5', 'm4'])
+    expect(summary).toMatch(/^m11 is 160, expected .*; 7 more odd at once$/)
+  })
+})
+
+describe('what has no say', () => {
+  it.each([[29, 0], [30, 1]])('is a series that has seen %i of the 30 readings its class warms up with: incidents %i', (readings, opened) => {
+    const bench = new Bench(settingsOf({ classes: { default: classOf({ warmup: 30, budget: { alarms: 1, perMs: 60_000 } }) } }))
+    // The level has an opinion from its twelfth reading on, and opinions are what counts.
+    for (let i = 0; i < 11 + readings; i++) bench.send('d', { a: i % 3 })
+    bench.send('d', { a: 500 })
+    expect(bench.opened('telemetry')).toHaveLength(opened)
+  })
+})
