@@ -1,0 +1,252 @@
+/** Ingest: from what sources deliver to frames in `readings`; a message is acknowledged only after the log has it durably. */
+import { errorText, PipelineError } from '../core/errors.ts'
+import { idOf, partitionOf } from '../core/hash.ts'
+import { FLAG_TRIMMED } from '../core/message.ts'
+import type { Message, Sample } from '../core/message.ts'
+import type { Settings } from '../core/settings.ts'
+import { encodeControl } from '../log/control.ts'
+import type { Log, Topic } from '../log/log.ts'
+import type { Clock } from '../ops/clock.ts'
+import type { Logger } from '../ops/logger.ts'
+import type { Metrics } from '../ops/metrics.ts'
+import type { Random } from '../ops/random.ts'
+import { Admission } from './admission.ts'
+import { decodePayload } from './codecs/codec.ts'
+import { encodeDeadLetter } from './dead-letter.ts'
+import { flagsOf, SampleHasher } from './decoded.ts'
+import type { DecodedMessage } from './decoded.ts'
+import { fitsAFrame, roomOf } from './frame-builder.ts'
+import { Lane } from './lane.ts'
+import type { Settle } from './lane.ts'
+import type { IngestLimits } from './limits.ts'
+import { MetricSets } from './metric-sets.ts'
+import { openReadings } from './opening.ts'
+import { QuietLog } from './quiet-log.ts'
+import { quoted, Refusal } from './refusal.ts'
+import { Routes } from './routes.ts'
+import type { Route } from './routes.ts'
+import type { Source } from './source.ts'
+import { compilePatterns } from './topic-pattern.ts'
+
+export interface IngestSource {
+  readonly source: Source
+  /** Topic patterns in the order they are tried. */
+  readonly patterns: readonly string[]
+  /** What a device is called, of parts of the patterns; default `{device}`. */
+  readonly device?: string
+}
+
+export interface IngestOptions {
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: Random
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly sources: readonly IngestSource[]
+  readonly limits: IngestLimits
+  /** Config version 1 of an empty partition. */
+  readonly settings: Settings
+  readonly settingsHash: string
+  /** Of this process, in its ticks. */
+  readonly name: string
+}
+
+export interface Ingest {
+  /** Opens the partitions, then starts the sources and ticks. Throws BAD_RECORD, IO, DISK_FULL, or what a source's start throws. */
+  start(): Promise<void>
+  /** Takes nothing more in; resolves when all that was taken in is durable or refused. */
+  stop(): Promise<void>
+  /** Not ready while the last append to a partition failed, or before `start` is done and after `stop` began. */
+  readiness(): { readonly ready: boolean; readonly reasons: readonly string[] }
+}
+
+/** Between two ticks of a partition, ms. */
+const TICK_MS = 1000
+
+/** Throws BAD_CONFIG for bad topic patterns. */
+export function createIngest(options: IngestOptions): Ingest {
+  return new RunningIngest(options)
+}
+
+class RunningIngest implements Ingest {
+  private readonly options: IngestOptions
+  private readonly routes: ReadonlyMap<Source, Routes>
+  private readonly readings: readonly Lane[]
+  private readonly deadLetters: readonly Lane[]
+  private readonly admission: Admission
+  private readonly metricSets: MetricSets
+  private readonly hasher = new SampleHasher()
+  private readonly quiet: QuietLog
+  private readonly counters: ReturnType<typeof declareMetrics>
+  private readonly tickWaits: boolean[]
+  private incarnations: readonly string[] = []
+  private state: 'new' | 'running' | 'stopped' = 'new'
+  private cancelTick: () => void = () => undefined
+  private ticks = 0
+
+  constructor(options: IngestOptions) {
+    const { log, limits, logger, clock, metrics, sources } = options
+    this.options = options
+    this.quiet = new QuietLog(logger, clock)
+    this.counters = declareMetrics(metrics)
+    this.admission = new Admission(limits.queue)
+    this.metricSets = new MetricSets(limits)
+    this.routes = new Map(
+      sources.map(({ source, patterns, device = '{device}' }) => [
+        source,
+        new Routes(compilePatterns({ patterns, device, nameLength: limits.nameLength }), log.partitions),
+      ]),
+    )
+    this.readings = this.lanes('readings')
+    this.deadLetters = this.lanes('dead-letters')
+    this.tickWaits = this.readings.map(() => false)
+  }
+
+  async start(): Promise<void> {
+    this.incarnations = await openReadings(this.options)
+    for (const [source, routes] of this.routes) await source.start((message) => this.deliver(message, routes))
+    this.state = 'running'
+    this.scheduleTick()
+  }
+
+  async stop(): Promise<void> {
+    this.state = 'stopped'
+    this.cancelTick()
+    await Promise.all([...this.routes.keys()].map((source) => source.stop()))
+    await Promise.all([...this.readings, ...this.deadLetters].map((lane) => lane.idle()))
+  }
+
+  readiness(): { ready: boolean; reasons: readonly string[] } {
+    const reasons: string[] = []
+    if (this.state !== 'running') reasons.push(this.state === 'new' ? 'ingest has not started' : 'ingest is stopping')
+    for (const lane of [...this.readings, ...this.deadLetters])
+      if (lane.lastFailure !== null) reasons.push(`${lane.name} takes nothing: ${lane.lastFailure}`)
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  private lanes(topic: Topic): readonly Lane[] {
+    const { log, clock, limits } = this.options
+    return Array.from({ length: log.partitions }, (_, partition) => {
+      const onFlushed = (frames: number, seconds: number) => {
+        if (frames === 0) return
+        this.counters.frames.add(frames)
+        this.counters.flush.observe(seconds)
+      }
+      const onFailed = (error: unknown, lane: string) => {
+        this.counters.errors.add(1)
+        this.quiet.warn('append', { lane, error: errorText(error) }, 'append failed, nothing of it is acknowledged')
+      }
+      return new Lane({ log, topic, partition, clock, inFlight: limits.inFlight, onFlushed, onFailed })
+    })
+  }
+
+  /** Queues before its first await, so that messages delivered in order stand in the log in order. */
+  private deliver(message: Message, routes: Routes): Promise<void> {
+    const bytes = message.payload.length
+    this.counters.received.add(1, { source: message.source })
+    if (!this.admission.hasRoom() && message.qos === 0) {
+      this.drop('overload', message, 'more messages come than the log takes, QoS 0 is dropped')
+      return Promise.resolve()
+    }
+    return new Promise((resolve, reject) => {
+      const settle: Settle = (error) => {
+        this.admission.leave(bytes)
+        if (error === null) return resolve()
+        if (message.qos === 0) this.drop('log', message, 'the log took it not, and QoS 0 comes but once')
+        reject(error instanceof Error ? error : new PipelineError('IO', errorText(error)))
+      }
+      if (this.admission.hasRoom()) {
+        this.admission.enter(bytes)
+        this.take(message, routes, settle)
+      } else this.admission.wait(bytes, () => this.take(message, routes, settle), reject)
+    })
+  }
+
+  private take(message: Message, routes: Routes, settle: Settle): void {
+    try {
+      const route = routes.find(message.topic)
+      if (route === null) {
+        this.drop('topic', message, 'topic fits no pattern')
+        return settle(null)
+      }
+      const decoded = this.decode(message, route)
+      const room = roomOf(decoded)
+      if (!fitsAFrame(room))
+        throw new Refusal('payload_size', `message of ${room.readings} readings and up to ${room.bytes} bytes is more than a frame holds`)
+      this.readings[route.partition]!.addMessage(decoded, room, settle)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.bury(message, error, settle)
+    }
+  }
+
+  /** Throws a Refusal. */
+  private decode(message: Message, route: Route): DecodedMessage {
+    const samples = decodePayload(message.payload, route.metric, this.options.limits)
+    const admitted = samples.map((sample) => ({ ...sample, fields: this.metricSets.admit(route.device.name, sample.fields) }))
+    const leftOut = countFields(samples) - countFields(admitted)
+    if (leftOut > 0) this.drop('cardinality', message, 'device brings more metrics than its limit', leftOut)
+    return {
+      source: message.source,
+      device: route.device,
+      deviceKey: route.deviceKey,
+      samples: this.hasher.hash(message.payload, route.metric, admitted),
+      arrival: message.arrival,
+      size: message.payload.length,
+      flags: flagsOf(message) | (leftOut > 0 ? FLAG_TRIMMED : 0),
+    }
+  }
+
+  private bury(message: Message, refusal: Refusal, settle: Settle): void {
+    const { source, client, topic } = message
+    this.counters.deadLetters.add(1, { reason: refusal.reason })
+    const fields = { source, client: quoted(client), topic: quoted(topic), text: refusal.message }
+    this.quiet.warn(refusal.reason, fields, 'message refused, see dead-letters')
+    const lane = this.deadLetters[partitionOf(source, this.options.log.partitions)]!
+    lane.addRecord({ key: source, value: encodeDeadLetter(message, refusal) }, settle)
+  }
+
+  private drop(reason: 'overload' | 'topic' | 'cardinality' | 'log', message: Message, text: string, count = 1): void {
+    this.counters.dropped.add(count, { stage: 'ingest', reason })
+    this.quiet.warn(reason, { source: message.source, client: quoted(message.client), topic: quoted(message.topic) }, text)
+  }
+
+  private scheduleTick(): void {
+    this.cancelTick = this.options.clock.after(TICK_MS, () => {
+      this.tick()
+      this.scheduleTick()
+    })
+  }
+
+  /** Through the same queue as the frames, so that a tick stands behind what was received before it; at most one waits a partition. */
+  private tick(): void {
+    const { clock, name } = this.options
+    const at = clock.now()
+    const sources = [...this.routes.keys()].map((source) => source.status())
+    this.ticks++
+    this.readings.forEach((lane, partition) => {
+      if (this.tickWaits[partition]) return this.counters.dropped.add(1, { stage: 'ingest', reason: 'tick' })
+      const incarnation = this.incarnations[partition]!
+      const id = idOf('tick', incarnation, name, partition, at, this.ticks)
+      this.tickWaits[partition] = true
+      lane.addRecord({ key: '', value: encodeControl({ id, incarnation, at, body: { kind: 'tick', writer: name, sources } }) }, () => {
+        this.tickWaits[partition] = false
+      })
+    })
+  }
+}
+
+function countFields(samples: readonly Sample[]): number {
+  return samples.reduce((sum, { fields }) => sum + fields.length, 0)
+}
+
+function declareMetrics(metrics: Metrics) {
+  return {
+    received: metrics.counter('picket_messages_received_total', 'Messages that sources delivered', ['source']),
+    dropped: metrics.counter('picket_messages_dropped_total', 'Messages left out (cardinality: metrics), and why', ['stage', 'reason']),
+    deadLetters: metrics.counter('picket_dead_letters_total', 'Messages that could not be decoded', ['reason']),
+    flush: metrics.histogram('picket_ingest_flush_seconds', 'From receipt to durable in the log, of the oldest message of each append'),
+    frames: metrics.counter('picket_frames_total', 'Frames that became durable in readings'),
+    errors: metrics.counter('picket_ingest_errors_total', 'Appends that failed'),
+  }
+}

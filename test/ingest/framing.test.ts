@@ -1,0 +1,45 @@
+/** The watch on packet sizes: the same verdict however the bytes are cut. */
+import fc from 'fast-check'
+import { generate } from 'mqtt-packet'
+import { describe, expect, it } from 'vitest'
+import { Framing } from '../../src/ingest/framing.ts'
+
+const publish = (bytes: number) => generate({ cmd: 'publish', topic: 't', payload: Buffer.alloc(bytes), qos: 0, dup: false, retain: false })
+
+function refusal(bytes: Uint8Array, limit: number, cuts: readonly number[] = []): string | null {
+  const framing = new Framing(limit)
+  const ends = [...new Set([...cuts.map((cut) => cut % bytes.length), bytes.length])].toSorted((a, b) => a - b)
+  let start = 0
+  for (const end of ends) {
+    const found = framing.refusalOf(bytes.subarray(start, end))
+    if (found !== null) return found
+    start = end
+  }
+  return null
+}
+
+describe('the watch on packets', () => {
+  it('lets a packet through that is as large as allowed, and no larger', () => {
+    const body = 2 + 1 + 300
+    expect(refusal(publish(300), body)).toBeNull()
+    expect(refusal(publish(300), body - 1)).toContain('at most 302 are allowed')
+  })
+
+  it('refuses by the header alone', () => {
+    expect(refusal(Uint8Array.of(0x30, 0xff, 0xff, 0xff, 0x7f), 1_000_000)).toContain('packet of at least')
+  })
+
+  it('refuses a length of more than four bytes', () => {
+    expect(refusal(Uint8Array.of(0x30, 0x80, 0x80, 0x80, 0x80), 1_000_000)).toContain('more than 4 bytes')
+  })
+
+  it('finds the packet too large among others, however the bytes are cut', () => {
+    const sizes = fc.array(fc.integer({ min: 0, max: 400 }), { minLength: 1, maxLength: 8 })
+    fc.assert(
+      fc.property(sizes, fc.array(fc.nat(4000), { maxLength: 12 }), (payloads, cuts) => {
+        const found = refusal(Buffer.concat(payloads.map(publish)), 203, cuts)
+        expect(found !== null).toBe(payloads.some((size) => size > 200))
+      }),
+    )
+  })
+})
