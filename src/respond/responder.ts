@@ -1,0 +1,62 @@
+/** Respond: policy over incidents. Leads by `log.lead('respond', owned => responder.run(owned), signal)`; a leadership is a `Term`. */
+import { partitionOf } from '../core/hash.ts'
+import type { Settings } from '../core/settings.ts'
+import type { Log, Owned } from '../log/log.ts'
+import type { Clock } from '../ops/clock.ts'
+import type { Logger } from '../ops/logger.ts'
+import type { Metrics } from '../ops/metrics.ts'
+import type { Random } from '../ops/random.ts'
+import type { Enforcer } from './enforcer.ts'
+import { respondMeters } from './meters.ts'
+import type { Notifier } from './notifier.ts'
+import { DEFAULT_LIMITS } from './outbox.ts'
+import type { ResponderLimits } from './outbox.ts'
+import { Term } from './term.ts'
+
+export interface ResponderOptions {
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: Random
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Of this process's file; its hash tells whether the partitions hold another. */
+  readonly settings: Settings
+  readonly settingsHash: string
+  /** No two of one name. */
+  readonly notifiers: readonly Notifier[]
+  readonly enforcer: Enforcer
+  /** The partition of `readings` a device's control records go to; by default that of its name. */
+  readonly partitionFor?: (device: string) => number
+  readonly limits?: Partial<ResponderLimits>
+}
+
+export interface Responder {
+  /** One leadership: until `owned.signal` aborts; rejects with what ended it (FENCED, IN_DOUBT, IO, … : take over anew). */
+  run(owned: Owned): Promise<void>
+  /** Why not all is well; empty when it is, or another process leads. */
+  readiness(): string[]
+}
+
+export function createResponder(options: ResponderOptions): Responder {
+  const { partitions } = options.log
+  const meters = respondMeters(options.metrics)
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const partitionFor = options.partitionFor ?? ((device) => partitionOf(device, partitions))
+  let term: Term | null = null
+  options.enforcer.onAck(async (ack) => {
+    if (term) await term.ack(ack)
+    else meters.drops.add(1, { stage: 'ack', reason: 'not-leading' })
+  })
+  return {
+    async run(owned) {
+      const current = new Term({ ...options, meters, limits, partitionFor, owned })
+      term = current
+      try {
+        await current.run()
+      } finally {
+        if (term === current) term = null
+      }
+    },
+    readiness: () => term?.readiness() ?? [],
+  }
+}
