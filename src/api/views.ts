@@ -1,0 +1,32 @@
+/** Port: what the API asks of the running app. `App` stands behind it; tests bring a small one in memory. */
+import type { DeviceView } from '../core/device.ts'
+import type { Incident } from '../core/incident.ts'
+import type { Request } from '../core/request.ts'
+import type { Readiness } from '../ops/health.ts'
+
+/** Part of a list, in the list's own order: up to `limit` (1 to 1000) after the one with id `after`; from the start when it is null. */
+export interface Page {
+  readonly limit: number
+  readonly after: string | null
+}
+
+export interface IncidentQuery extends Page {
+  /** null: both. */
+  readonly state: Incident['state'] | null
+  /** null: all. */
+  readonly device: string | null
+}
+
+export interface Views {
+  readonly incidents: {
+    list(query: IncidentQuery): readonly Incident[]
+    get(id: string): Incident | null
+  }
+  readonly devices: {
+    list(page: Page): readonly DeviceView[]
+    get(id: string): DeviceView | null
+  }
+  /** Resolves with the request's id once it is durable; rejects with a PipelineError when it was not stored. */
+  request(request: Request): Promise<string>
+  readiness(): Readiness
+}

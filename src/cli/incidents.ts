@@ -1,0 +1,51 @@
+/** `picket incidents [ID]`: what is odd, or was, at a running Picket. */
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import type { Incident } from '../core/incident.ts'
+import { apiClient } from './api-client.ts'
+import type { CliIo } from './io.ts'
+import { apiUrl, withUrl } from './options.ts'
+import type { UrlOptions } from './options.ts'
+import { printRows } from './print.ts'
+import { shortTime, table } from './table.ts'
+
+interface Options extends UrlOptions {
+  readonly state?: string
+  readonly device?: string
+  readonly json?: boolean
+}
+
+export function addIncidents(program: Command, io: CliIo): void {
+  withUrl(program.command('incidents'))
+    .description('list incidents, newest first, or one with its votes')
+    .argument('[id]', 'one incident')
+    .addOption(new Option('--state <state>', 'only these').choices(['open', 'closed']))
+    .option('--device <device>', 'only those of this device')
+    .option('--json', 'one JSON object a line')
+    .action(async (id: string | undefined, options: Options) => {
+      const client = apiClient(io, apiUrl(options))
+      if (id !== undefined) return showOne(io, await client.get(`/api/v1/incidents/${encodeURIComponent(id)}`), options)
+      const query = { ...(options.state === undefined ? {} : { state: options.state }), ...(options.device === undefined ? {} : { device: options.device }) }
+      await printRows(io, client.list<Incident>('/api/v1/incidents', query, 'incidents'), { json: options.json === true, header: HEADER, row: rowOf, none: 'no incidents' })
+    })
+}
+
+const HEADER = ['ID', 'OPENED', 'STATE', 'SEVERITY', 'CAUSE', 'CLASS', 'DEVICE', 'SUMMARY']
+
+function rowOf(incident: Incident): string[] {
+  const { id, openedAt, state, severity, cause, device, summary } = incident
+  return [id, shortTime(openedAt), state, severity, cause, incident.class, device, summary]
+}
+
+function showOne(io: CliIo, incident: Incident, { json }: Options): void {
+  if (json) return io.stdout.write(`${JSON.stringify(incident)}\n`)
+  io.stdout.write(table(HEADER, [rowOf(incident)]))
+  const votes = incident.votes.map(({ detector, metric, surprise, observed, expected: [low, high] }) => [
+    detector,
+    metric || '(all)',
+    surprise.toFixed(1),
+    String(observed),
+    `${low ?? '–'} to ${high ?? '–'}`,
+  ])
+  io.stdout.write(`\n${table(['DETECTOR', 'METRIC', 'SURPRISE', 'OBSERVED', 'EXPECTED'], votes)}`)
+}

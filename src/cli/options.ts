@@ -1,0 +1,67 @@
+/** Options that several verbs share, each named and read in one place. */
+import { InvalidArgumentError, Option } from 'commander'
+import type { Command } from 'commander'
+import { loadConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { PipelineError } from '../core/errors.ts'
+
+const DEFAULT_CONFIG = 'config/picket.yaml'
+
+export interface ConfigOptions {
+  readonly config: string
+  readonly set: readonly string[]
+}
+
+export interface UrlOptions extends ConfigOptions {
+  readonly url?: string
+}
+
+export function withConfig(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration; the file replaces the default one whole', DEFAULT_CONFIG)
+    .option('--set <key=value>', 'changes one key of it, such as listen.http=127.0.0.1:18080; repeatable', collect, [])
+}
+
+/** For verbs that speak to a running Picket. */
+export function withUrl(command: Command): Command {
+  return withConfig(command).addOption(new Option('--url <url>', "where Picket's API is (default: as the configuration says)").argParser(httpUrl))
+}
+
+export function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}
+
+/** Throws BAD_CONFIG. */
+export function readConfig({ config, set }: ConfigOptions): Config {
+  return loadConfig({ file: config, set })
+}
+
+/** Without a slash at its end. Throws BAD_CONFIG. */
+export function apiUrl(options: UrlOptions): string {
+  if (options.url !== undefined) return options.url
+  const { host, port } = readConfig(options).listen.http
+  if (port === 0) throw new PipelineError('BAD_CONFIG', 'listen.http has port 0, so only the running Picket knows it; give --url')
+  return `http://${urlHost(host)}:${port}`
+}
+
+/** A host to connect to, for one that may stand for all addresses of the machine. */
+export function urlHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function httpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (!url || !/^https?:$/.test(url.protocol)) throw new InvalidArgumentError('Expected a URL such as http://127.0.0.1:8080.')
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+}
+
+/** Parser of an option that takes a whole number. */
+export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN
+    if (!(value >= least && value <= most)) throw new InvalidArgumentError(`Expected a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}.`)
+    return value
+  }
+}

@@ -1,0 +1,54 @@
+/** `picket quarantine` and `picket release`: what an operator asks of a running Picket about one device. */
+import type { Command } from 'commander'
+import { InvalidArgumentError } from 'commander'
+import { duration } from '../config/notation.ts'
+import { apiClient } from './api-client.ts'
+import type { CliIo } from './io.ts'
+import { apiUrl, withUrl } from './options.ts'
+import type { UrlOptions } from './options.ts'
+import { visible } from './table.ts'
+
+interface ReleaseOptions extends UrlOptions {
+  readonly reason: string
+}
+interface QuarantineOptions extends ReleaseOptions {
+  readonly for: string
+}
+
+export function addQuarantine(program: Command, io: CliIo): void {
+  withUrl(program.command('quarantine'))
+    .description('cut a device off for a while')
+    .argument('<device>')
+    .requiredOption('--for <duration>', 'how long, such as 10m', checkedLength)
+    .requiredOption('--reason <text>', 'why, for the ledger and the device')
+    .action(async (device: string, options: QuarantineOptions) => {
+      const body = { for: options.for, reason: options.reason }
+      const { request } = await apiClient(io, apiUrl(options)).post<Accepted>(resource(device, 'quarantine'), body)
+      io.stdout.write(`quarantine of ${visible(device)} for ${options.for} is asked for: request ${request}\n`)
+    })
+}
+
+export function addRelease(program: Command, io: CliIo): void {
+  withUrl(program.command('release'))
+    .description('end the quarantine of a device')
+    .argument('<device>')
+    .requiredOption('--reason <text>', 'why, for the ledger and the device')
+    .action(async (device: string, options: ReleaseOptions) => {
+      const { request } = await apiClient(io, apiUrl(options)).post<Accepted>(resource(device, 'release'), { reason: options.reason })
+      io.stdout.write(`release of ${visible(device)} is asked for: request ${request}\n`)
+    })
+}
+
+interface Accepted {
+  readonly request: string
+}
+
+function resource(device: string, action: 'quarantine' | 'release'): string {
+  return `/api/v1/devices/${encodeURIComponent(device)}/${action}`
+}
+
+function checkedLength(text: string): string {
+  const length = duration('1s', '30d').safeParse(text)
+  if (!length.success) throw new InvalidArgumentError(`Expected ${length.error.issues[0]?.message}.`)
+  return text
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/** Picks a command: brings the verbs together with the real terminal, network, clock and log. */
+import { relative } from 'node:path'
+import type { CliIo, Host, Output } from './cli/io.ts'
+import { runCli } from './cli/program.ts'
+import { connectMqtt } from './cli/publisher.ts'
+import type { StartPicket } from './cli/run.ts'
+import { systemClock } from './ops/clock.ts'
+import { systemRandom } from './ops/random.ts'
+
+const host: Host = {
+  onSignal(each) {
+    process.on('SIGINT', each)
+    process.on('SIGTERM', each)
+  },
+  onUncaught(each) {
+    process.on('uncaughtException', each)
+    process.on('unhandledRejection', each)
+  },
+  exit: (code) => process.exit(code),
+  command: `node ${relative(process.cwd(), process.argv[1] ?? 'dist/main.js')}`,
+}
+
+function output(stream: NodeJS.WriteStream): Output {
+  // The reader has left, as `| head` does: nothing more is owed to anybody.
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  return { write: (text) => void stream.write(text), isTerminal: stream.isTTY === true }
+}
+
+const io: CliIo = {
+  stdout: output(process.stdout),
+  stderr: output(process.stderr),
+  fetch,
+  clock: systemClock,
+  random: systemRandom,
+  connect: connectMqtt,
+  openLog: async (path) => (await import('./log/journal/reader.ts')).openJournalReader(path),
+  host,
+}
+
+/** Loaded only by `run`, so that the other verbs start fast. */
+const start: StartPicket = async (config, ports) => (await import('./start.ts')).startPicket(config, ports)
+
+const args = process.argv.slice(2)
+const code = await runCli(args, io, start)
+// A service that could not drain still holds sockets and timers; the other verbs end when all they print is out.
+if (args[0] === 'run') process.exit(code)
+process.exitCode = code

@@ -1,0 +1,142 @@
+/** `picket run` around an app in memory: its greeting, how it drains, and with which code it ends. */
+import { describe, expect, test } from 'vitest'
+import { loadConfig } from '../../src/config/config.ts'
+import type { PicketPorts, RunningPicket, StartPicket } from '../../src/cli/run.ts'
+import { Failure } from '../../src/cli/io.ts'
+import { runPicket } from '../../src/cli/service.ts'
+import { makePrometheus } from '../../src/ops/prometheus.ts'
+import { Fleet } from '../api/fleet.ts'
+import { ManualClock, settle } from '../clock.ts'
+import { aConfig, makeLab, MemoryHost, silent } from './lab.ts'
+
+const CONFIG = loadConfig({ file: 'picket.yaml', text: 'listen: { mqtt: 127.0.0.1:0, http: 127.0.0.1:0 }\nlog: { embedded: { path: /var/lib/picket } }\n' })
+
+/** Runs until `greeted`; what the app does is up to `picket`. */
+function running(picket: Partial<RunningPicket> = {}, ready: Promise<void> = Promise.resolve()) {
+  const host = new MemoryHost()
+  const clock = new ManualClock()
+  const { io, printed } = makeLab({ host, clock })
+  const logged: string[] = []
+  let stops = 0
+  let flushes = 0
+  const given: PicketPorts[] = []
+  const logger = { ...silent, info: (_: unknown, text: string) => void logged.push(text), error: (_: unknown, text: string) => void logged.push(text), flush: () => void flushes++ }
+  const start: StartPicket = async (_config, ports) => {
+    given.push(ports)
+    await ready
+    return { app: new Fleet(), mqtt: { host: '127.0.0.1', port: 1883 }, stop: async () => void stops++, ...picket }
+  }
+  const ended = runPicket(io, CONFIG, { metrics: makePrometheus({ processMetrics: false }), logger, start }).then(
+    () => 'drained',
+    (error: unknown) => error,
+  )
+  const greeted = async () => {
+    for (let i = 0; i < 1000 && printed.stdout === ''; i++) await settle()
+    return printed.stdout
+  }
+  return { host, clock, logged, given, ended, greeted, stops: () => stops, flushes: () => flushes }
+}
+
+describe('the greeting', () => {
+  test('is five lines: devices, metrics, API, data, and a command', async () => {
+    const { host, greeted, ended } = running()
+    const lines = (await greeted()).trimEnd().split('\n')
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(lines[1] ?? '')?.[0] ?? 'nowhere'
+    expect(lines).toEqual([
+      'devices  connect to mqtt://127.0.0.1:1883 and publish to telemetry/{class}/{device} or telemetry/{class}/{device}/{metric}',
+      `metrics  ${url}/metrics`,
+      `API      ${url}/api/v1/devices and ${url}/api/v1/incidents`,
+      'data     /var/lib/picket',
+      `try      node dist/main.js devices --url ${url}`,
+    ])
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    host.signal('SIGTERM')
+    expect(await ended).toBe('drained')
+  })
+})
+
+describe('the end', () => {
+  test('a signal drains the app and the API, and flushes the log', async () => {
+    const { host, greeted, ended, stops, flushes, logged } = running()
+    const greeting = await greeted()
+    host.signal('SIGTERM')
+    expect(await ended).toBe('drained')
+    expect([stops(), flushes(), host.exits]).toEqual([1, 1, []])
+    expect(logged).toEqual(['stopping', 'stopped'])
+    await expect(fetch(`${/http:\/\/127\.0\.0\.1:\d+/.exec(greeting)?.[0]}/healthz`)).rejects.toThrow()
+  })
+
+  test('a signal that comes while it starts is obeyed once it has started', async () => {
+    let go = () => {}
+    const { host, ended, stops } = running({}, new Promise((resolve) => (go = resolve)))
+    await settle()
+    host.signal('SIGINT')
+    go()
+    expect(await ended).toBe('drained')
+    expect(stops()).toBe(1)
+  })
+
+  test('a signal that comes while it starts in vain ends it after 10 s', async () => {
+    const { host, clock, ended } = running({}, new Promise(() => {}))
+    host.signal('SIGTERM')
+    await clock.advance(10_000)
+    expect(await ended).toEqual(new Failure('stopped while starting; it had not started within a further 10 s'))
+  })
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('a second %s ends the process at once with %d', async (signal, code) => {
+    const { host, greeted } = running({ stop: () => new Promise(() => {}) })
+    await greeted()
+    host.signal('SIGTERM')
+    expect(host.exits).toEqual([])
+    host.signal(signal)
+    expect(host.exits).toEqual([code])
+  })
+
+  test('draining is given up after 10 s', async () => {
+    const { host, clock, greeted, ended } = running({ stop: () => new Promise(() => {}) })
+    await greeted()
+    host.signal('SIGTERM')
+    for (let i = 0; i < 1000 && clock.pending === 0; i++) await settle()
+    await clock.advance(9_999)
+    let over = false
+    void ended.then(() => (over = true))
+    await settle()
+    expect(over).toBe(false)
+    await clock.advance(1)
+    expect(await ended).toEqual(new Failure('not drained within 10 s; what was not acknowledged will be sent again'))
+  })
+
+  test('something vital that ends drains the rest and is a failure', async () => {
+    const { given, greeted, ended, stops, logged } = running()
+    await greeted()
+    given[0]?.fail(new Error('the log was made with other partitions'))
+    expect(await ended).toEqual(new Failure('ended by an error: the log was made with other partitions'))
+    expect(stops()).toBe(1)
+    expect(logged[0]).toBe('Picket cannot go on')
+  })
+
+  test('an error nobody caught is logged, flushed, and ends the process with 1', async () => {
+    const { host, greeted, logged, flushes } = running()
+    await greeted()
+    host.uncaught(new Error('boom'))
+    expect([host.exits, flushes(), logged]).toEqual([[1], 1, ['uncaught error: Picket ends']])
+    host.signal('SIGTERM')
+  })
+
+  test('an API that cannot listen stops the app that was started', async () => {
+    let stops = 0
+    const config = aConfig('listen: { mqtt: 127.0.0.1:0, http: 127.0.0.1:1 }\n')
+    const start: StartPicket = async () => ({ app: new Fleet(), mqtt: { host: '127.0.0.1', port: 1 }, stop: async () => void stops++ })
+    const taken = makeLab({ start })
+    const blocker = running()
+    const port = /:(\d+)\/metrics/.exec(await blocker.greeted())?.[1]
+    const { code, stderr } = await taken.run('run', '--config', config, '--set', `listen.http=127.0.0.1:${port}`, '--log-level', 'silent')
+    expect([code, stops]).toEqual([2, 1])
+    expect(stderr).toContain('another process listens there')
+    blocker.host.signal('SIGTERM')
+    await blocker.ended
+  })
+})
