@@ -1,0 +1,32 @@
+/** A bell: those who wait for the journal to grow are woken by it all at once, in the turn of the append. */
+
+export class Bell {
+  #waiting = new Set<() => void>()
+  #rung = 0
+
+  /** To be taken before looking for what one waits for: a ring between the look and the wait is then not missed. */
+  ticket(): number {
+    return this.#rung
+  }
+
+  ring(): void {
+    this.#rung++
+    const waiting = this.#waiting
+    this.#waiting = new Set()
+    for (const wake of waiting) wake()
+  }
+
+  /** Resolves at the first ring after `ticket` was taken, or when `signal` aborts. */
+  wait(ticket: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted || ticket !== this.#rung) return resolve()
+      const wake = () => {
+        this.#waiting.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#waiting.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
+  }
+}

@@ -1,0 +1,241 @@
+/** The embedded log: the log port over files in one folder of one process. `docs/journal.md` has the format and the order of writes. */
+import { isPipelineError, PipelineError } from '../../core/errors.ts'
+import type { Clock } from '../../ops/clock.ts'
+import type { Logger } from '../../ops/logger.ts'
+import type { Gauge, Metrics } from '../../ops/metrics.ts'
+import type { Random } from '../../ops/random.ts'
+import type { Appended, Bounds, Log, LogRecord, Opened, Owned, Partition, Slice, Topic } from '../log.ts'
+import { checkLayout } from '../takeover.ts'
+import { Core } from './core.ts'
+import { DamageReport } from './damage.ts'
+import type { Damage } from './damage.ts'
+import { KIND_RECORD, makeEntry } from './entry.ts'
+import { nodeFiles } from './files.ts'
+import type { FilePort } from './files.ts'
+import { Flusher } from './flush.ts'
+import { Owning } from './owning.ts'
+import { recover } from './recovery.ts'
+import type { Recovered } from './recovery.ts'
+import { repairState } from './repair.ts'
+import { Retention } from './retention.ts'
+import { codeOf, SegmentWriter } from './writer.ts'
+
+export interface JournalOptions {
+  /** The folder; made when it is missing. */
+  readonly path: string
+  /** Of the topics marked `all`. */
+  readonly partitions: number
+  /** `log.key` of the config. */
+  readonly key: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger?: Logger
+  readonly metrics?: Metrics
+  /** The disk; that of the system where left out. */
+  readonly files?: FilePort
+  readonly onDamage?: (damage: Damage) => void
+  /** Bytes after which a file is ended. */
+  readonly segmentBytes?: { readonly bulk: number; readonly ledger: number }
+  /** Bytes of readings and dead letters that are kept. */
+  readonly retentionBytes?: number
+  /** Bytes of frames that may ride in the ledger; 0: none do. */
+  readonly riderBytes?: number
+  /** Bytes of newest records kept in memory. */
+  readonly recentBytes?: number
+  /** A commit is drawn and written in chunks of about so many bytes. */
+  readonly chunkBytes?: number
+}
+
+const MiB = 1024 * 1024
+const DEFAULTS = {
+  segmentBytes: { bulk: 64 * MiB, ledger: 32 * MiB },
+  retentionBytes: 10 * 1024 * MiB,
+  riderBytes: MiB / 4,
+  recentBytes: 16 * MiB,
+  chunkBytes: MiB / 4,
+}
+
+export interface JournalStats {
+  /** On the disk, of each kind of file. */
+  readonly bytes: { readonly bulk: number; readonly ledger: number }
+  readonly files: { readonly bulk: number; readonly ledger: number }
+  /** Found since the start, the first thousand. */
+  readonly damaged: readonly Damage[]
+}
+
+/**
+ * Locks the folder and recovers what is in it; what was damaged is reported and skipped. Throws LOCKED, PARTITIONS_CHANGED, BAD_CONFIG for
+ * a folder a newer Picket wrote, IO, DISK_FULL.
+ */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const files = options.files ?? nodeFiles(options.path)
+  const unlock = await files.lock(options.random.id())
+  try {
+    return await openLocked(files, options, unlock)
+  } catch (error) {
+    await unlock()
+    throw toPipelineError(error, files.folder)
+  }
+}
+
+async function openLocked(files: FilePort, options: JournalOptions, unlock: () => Promise<void>): Promise<Journal> {
+  const settings = { ...DEFAULTS, ...options }
+  const { partitions, key, clock, logger, metrics } = options
+  const layout = { partitions, key }
+  const report = new DamageReport(options)
+  for (const name of await files.list()) if (name.endsWith('.seg.tmp')) await files.unlink(name)
+  const recovered = await recover({ files, partitions, report })
+  if (recovered.layout) checkLayout(recovered.layout, layout)
+  const { catalog, nextGroup } = recovered
+  const onLeft = (file: string, error: unknown) => logger?.error({ file, error: String(error) }, 'a file of the journal is left as it is after an error')
+  const writer = (journal: 'bulk' | 'ledger') =>
+    new SegmentWriter({ files, journal, catalog, layout, segmentBytes: settings.segmentBytes[journal], nextGroup: nextGroup[journal], onLeft })
+  const writers = { bulk: writer('bulk'), ledger: writer('ledger') }
+  const core: Core = new Core({ files, catalog, report, clock, partitions, recentBytes: settings.recentBytes, onLost: () => owning.revoke() })
+  const retention = new Retention({ files, catalog, bytes: settings.retentionBytes, partitions, logger })
+  const bytes = metrics?.gauge('picket_journal_bytes', 'Bytes of the journal on the disk.', ['journal'])
+  const flusher = new Flusher({
+    ...writers,
+    catalog,
+    clock,
+    riderBytes: settings.riderBytes,
+    seconds: metrics?.histogram('picket_journal_flush_seconds', 'From the start of a write to the end of its sync.'),
+    onLost: (error, was) => core.onLost(error, was),
+    onStored: () => {
+      core.onStored()
+      retention.look()
+      if (bytes) tellBytes(bytes, catalog)
+    },
+  })
+  core.attach(flusher)
+  const owning = new Owning({
+    core,
+    flusher,
+    clock,
+    logger,
+    partitions,
+    key,
+    chunkBytes: settings.chunkBytes,
+    onCut: (topic, partition, next) => topic === 'state' && retention.onCut(partition, next),
+  })
+  await prepare(recovered, writers, flusher)
+  await repairState({ files, catalog, replay: recovered.replay, flusher, report, partitions, layout, now: clock.now() })
+  return new Journal({ core, flusher, owning, retention, report, writers, partitions, unlock })
+}
+
+/** Before anything is taken: a place for the bulk records, and in it those that only the ledger had. */
+async function prepare(recovered: Recovered, writers: { bulk: SegmentWriter; ledger: SegmentWriter }, flusher: Flusher): Promise<void> {
+  if (recovered.bulkGone) await writers.ledger.roll({ bulkGone: true })
+  if (recovered.catalog.bulk.length === 0) await writers.bulk.roll()
+  const riders = recovered.riders.map(({ head, key, value }) => {
+    const { flags, track, offset, time } = head
+    return makeEntry({ kind: KIND_RECORD, flags, track, offset, time, key, value })
+  })
+  flusher.resume(riders)
+  await flusher.unload()
+}
+
+function tellBytes(gauge: Gauge, catalog: Recovered['catalog']): void {
+  gauge.set(sizeOf(catalog.bulk), { journal: 'bulk' })
+  gauge.set(sizeOf(catalog.ledger), { journal: 'ledger' })
+}
+
+function sizeOf(segments: readonly { readonly end: number }[]): number {
+  return segments.reduce((sum, { end }) => sum + end, 0)
+}
+
+function toPipelineError(error: unknown, folder: string): unknown {
+  if (isPipelineError(error) || codeOf(error) === '') return error
+  const code = codeOf(error) === 'ENOSPC' ? 'DISK_FULL' : 'IO'
+  return new PipelineError(code, `${folder} can't be opened: ${String(error)}`, { cause: error })
+}
+
+interface JournalParts {
+  readonly core: Core
+  readonly flusher: Flusher
+  readonly owning: Owning
+  readonly retention: Retention
+  readonly report: DamageReport
+  readonly writers: { readonly bulk: SegmentWriter; readonly ledger: SegmentWriter }
+  readonly partitions: number
+  readonly unlock: () => Promise<void>
+}
+
+export class Journal implements Log {
+  readonly partitions: number
+  readonly #parts: JournalParts
+  #closing: Promise<void> | null = null
+
+  constructor(parts: JournalParts) {
+    this.partitions = parts.partitions
+    this.#parts = parts
+  }
+
+  append(topic: Topic, partition: number, records: readonly LogRecord[]): Promise<Appended> {
+    return this.#parts.core.append(topic, partition, records)
+  }
+
+  consume(open: (owned: Partition) => Promise<Opened>, signal: AbortSignal): Promise<void> {
+    return this.#parts.owning.consume(open, signal)
+  }
+
+  lead(name: string, run: (owned: Owned) => Promise<void>, signal: AbortSignal): Promise<void> {
+    return this.#parts.owning.lead(name, run, signal)
+  }
+
+  tail(topic: Topic, from: ReadonlyMap<number, number>, each: (slice: Slice) => Promise<void>, signal: AbortSignal): Promise<void> {
+    return this.#parts.owning.tail(topic, from, each, signal)
+  }
+
+  async read(topic: Topic, partition: number, from: number, limit: number): Promise<Slice | null> {
+    this.#parts.core.checkOpen()
+    return this.#parts.core.slice(topic, partition, from, limit)
+  }
+
+  async bounds(topic: Topic, partition: number): Promise<Bounds> {
+    this.#parts.core.checkOpen()
+    return this.#parts.core.bounds(topic, partition)
+  }
+
+  flushed(): Promise<void> {
+    return this.#parts.core.flushed()
+  }
+
+  /** Retention by hand: records below `before` are gone, and the files that hold nothing else. */
+  async trim(topic: Topic, partition: number, before: number): Promise<void> {
+    const { core, retention } = this.#parts
+    core.checkOpen()
+    await core.setLow(core.track(topic, partition), before)
+    await retention.settled()
+    await retention.run()
+  }
+
+  stats(): JournalStats {
+    const { core, report } = this.#parts
+    const { bulk, ledger } = core.catalog
+    return { bytes: { bulk: sizeOf(bulk), ledger: sizeOf(ledger) }, files: { bulk: bulk.length, ledger: ledger.length }, damaged: [...report.found] }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** The files are sealed and the folder let go even where the last flush fails, which is then told. */
+  async #close(): Promise<void> {
+    const { core, flusher, owning, retention, writers, unlock } = this.#parts
+    await owning.close()
+    try {
+      await core.flushed()
+      core.close()
+      await core.flushed()
+      await flusher.unload()
+    } finally {
+      core.close()
+      await retention.settled()
+      await writers.bulk.close()
+      await writers.ledger.close()
+      await unlock()
+    }
+  }
+}

@@ -1,0 +1,183 @@
+/** Owners, leaders and tails of the journal: who works through a partition, from takeover to takeover, and who reads along. */
+import type { Clock } from '../../ops/clock.ts'
+import type { Logger } from '../../ops/logger.ts'
+import type { Opened, Offsets, Owned, Partition, Slice, Topic } from '../log.ts'
+import { untilStopped } from '../retry.ts'
+import { LEADER_WITH_STATE, leadWithoutState, takeOver } from '../takeover.ts'
+import type { Core } from './core.ts'
+import type { Flusher } from './flush.ts'
+import { Seat } from './seat.ts'
+import type { Tenure } from './seat.ts'
+import { stateStore } from './state-store.ts'
+
+export interface OwningOptions {
+  readonly core: Core
+  readonly flusher: Flusher
+  readonly clock: Clock
+  readonly logger: Logger | undefined
+  readonly partitions: number
+  readonly key: string
+  readonly chunkBytes: number
+  /** Told of the place of every commit of a partition's or leader's state. */
+  readonly onCut: (topic: 'state' | 'leases', partition: number, next: Offsets) => void
+}
+
+export class Owning {
+  readonly #options: OwningOptions
+  /** By `readings/NUMBER` or the leader's name: as many as the config names. */
+  readonly #seats = new Map<string, Seat>()
+  readonly #closing = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
+
+  constructor(options: OwningOptions) {
+    this.#options = options
+  }
+
+  consume(open: (owned: Partition) => Promise<Opened>, signal: AbortSignal): Promise<void> {
+    return this.#run(signal, async (stop) => {
+      const partitions = Array.from({ length: this.#options.partitions }, async (_, number) => {
+        try {
+          await this.#own(number, open, stop.signal)
+        } catch (error) {
+          stop.abort() // the other partitions close their tasks before the error goes on
+          throw error
+        }
+      })
+      const ends = await Promise.allSettled(partitions)
+      for (const end of ends) if (end.status === 'rejected') throw end.reason
+    })
+  }
+
+  lead(name: string, run: (owned: Owned) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const seat = this.#seat(name)
+    const work = async (tenure: Tenure) => run(await this.#leaderOf(name, seat, tenure.stop.signal))
+    return this.#run(signal, (stop) => this.#untilStopped(name, stop.signal, () => this.#sit(seat, stop.signal, work)))
+  }
+
+  tail(topic: Topic, from: ReadonlyMap<number, number>, each: (slice: Slice) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { core } = this.#options
+    const bell = core.bell(topic)
+    return this.#run(signal, async (stop) => {
+      const readers = core.partitionsOf(topic).map((number) => ({ number, reader: core.enterReader(topic, number, from.get(number) ?? null) }))
+      try {
+        while (!stop.signal.aborted) {
+          const ticket = bell.ticket()
+          let idle = true
+          for (const { number, reader } of readers) {
+            const slice = await core.next(topic, number, reader)
+            if (!slice || stop.signal.aborted) continue
+            idle = false
+            await each(slice)
+          }
+          if (idle) await bell.wait(ticket, stop.signal)
+        }
+      } finally {
+        for (const { number, reader } of readers) core.leaveReader(topic, number, reader)
+      }
+    })
+  }
+
+  /** Records that owners may have worked with are gone: all of them take over anew. */
+  revoke(): void {
+    for (const seat of this.#seats.values()) seat.revoke()
+  }
+
+  /** Tells all of them to end, and waits until they have. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.allSettled(this.#running)
+  }
+
+  async #own(number: number, open: (owned: Partition) => Promise<Opened>, signal: AbortSignal): Promise<void> {
+    const place = `readings/${number}`
+    const seat = this.#seat(place)
+    const work = async (tenure: Tenure) => {
+      const owned = await this.#takeOver(seat, tenure.stop.signal, 'state', number)
+      await this.#workThrough(number, owned.signal, await open(Object.assign(owned, { number })))
+    }
+    await this.#untilStopped(place, signal, () => this.#sit(seat, signal, work))
+  }
+
+  async #workThrough(number: number, signal: AbortSignal, { task, from }: Opened): Promise<void> {
+    const { core } = this.#options
+    const bell = core.bell('readings')
+    const reader = core.enterReader('readings', number, from)
+    try {
+      for (;;) {
+        const ticket = bell.ticket()
+        const slice = await core.next('readings', number, reader)
+        if (signal.aborted) break
+        if (slice) await task.process(slice)
+        else await bell.wait(ticket, signal)
+      }
+    } finally {
+      core.leaveReader('readings', number, reader)
+    }
+    await task.close()
+  }
+
+  async #leaderOf(name: string, seat: Seat, signal: AbortSignal): Promise<Owned> {
+    if (name === LEADER_WITH_STATE) return this.#takeOver(seat, signal, 'leases', 0)
+    return leadWithoutState(name, ++seat.epoch, signal)
+  }
+
+  #takeOver(seat: Seat, signal: AbortSignal, topic: 'state' | 'leases', partition: number): Promise<Owned> {
+    const { core, flusher, partitions, key, chunkBytes } = this.#options
+    const onCut = (next: Offsets) => this.#options.onCut(topic, partition, next)
+    const store = stateStore({ core, flusher, seat, topic, partition, chunkBytes, onCut })
+    return takeOver({ store, topic, partition, partitions, key, signal })
+  }
+
+  /** Waits for the seat, works while it is held, and lets go. */
+  async #sit(seat: Seat, signal: AbortSignal, work: (tenure: Tenure) => Promise<void>): Promise<void> {
+    const candidate = {}
+    seat.join(candidate)
+    try {
+      const tenure = await seat.turn(candidate, signal)
+      if (!tenure) return
+      const stop = () => tenure.stop.abort()
+      signal.addEventListener('abort', stop, { once: true })
+      try {
+        await work(tenure)
+      } finally {
+        signal.removeEventListener('abort', stop)
+        seat.end(tenure)
+      }
+    } finally {
+      seat.leave(candidate)
+    }
+  }
+
+  #untilStopped(what: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const { clock, logger } = this.#options
+    return untilStopped(work, {
+      clock,
+      signal,
+      passing: (error, pauseMs) => logger?.warn({ what, code: error.code, pauseMs }, `taken over anew: ${error.message}`),
+    })
+  }
+
+  /** Runs until `signal` aborts or the journal closes. */
+  async #run(signal: AbortSignal, work: (stop: AbortController) => Promise<void>): Promise<void> {
+    this.#options.core.checkOpen()
+    const stop = new AbortController()
+    const abort = () => stop.abort()
+    const sources = [signal, this.#closing.signal]
+    for (const source of sources) source.addEventListener('abort', abort, { once: true })
+    if (sources.some((source) => source.aborted)) abort()
+    const running = work(stop)
+    this.#running.add(running)
+    try {
+      await running
+    } finally {
+      this.#running.delete(running)
+      for (const source of sources) source.removeEventListener('abort', abort)
+    }
+  }
+
+  #seat(name: string): Seat {
+    let seat = this.#seats.get(name)
+    if (!seat) this.#seats.set(name, (seat = new Seat()))
+    return seat
+  }
+}

@@ -1,0 +1,262 @@
+/** Reads a journal's folder at start: which files there are, what counts of each, what is damaged. Changes nothing. */
+import { PipelineError } from '../../core/errors.ts'
+import { Assembly } from './assembly.ts'
+import type { Placed } from './assembly.ts'
+import { Catalog } from './catalog.ts'
+import type { Segment } from './catalog.ts'
+import type { DamageReport } from './damage.ts'
+import { isBulk, KIND_FOOTER, KIND_START, trackName, valueOf } from './entry.ts'
+import type { FilePort, OpenFile } from './files.ts'
+import { Replay, ridersLeft } from './replay.ts'
+import { scan } from './scan.ts'
+import type { Found } from './scan.ts'
+import { checkFileHead, FILE_HEAD_BYTES, fileName, parseStart, readFooter, segmentOf } from './segment.ts'
+import type { Footer, JournalName, Layout, Start } from './segment.ts'
+
+export interface RecoveryOptions {
+  readonly files: FilePort
+  readonly partitions: number
+  readonly report: DamageReport
+  /** Groups of the ledger to count, for the state as it was; all where left out. */
+  readonly stopAfter?: number
+}
+
+export interface Recovered {
+  readonly catalog: Catalog
+  readonly nextGroup: Readonly<Record<JournalName, number>>
+  /** Bulk records that only the ledger has, in order. */
+  readonly riders: readonly Placed[]
+  readonly replay: Replay
+  /** The bulk files were deleted by somebody. */
+  readonly bulkGone: boolean
+  /** What the log was made with; null when it is new. */
+  readonly layout: Layout | null
+}
+
+export function recover(options: RecoveryOptions): Promise<Recovered> {
+  return new Recovery(options).run()
+}
+
+/** May run again, to see what another process has written since. */
+export class Recovery {
+  readonly #options: RecoveryOptions
+  readonly #catalog: Catalog
+  readonly #replay: Replay
+  readonly #ledger: JournalRecovery
+  readonly #bulk: JournalRecovery
+
+  constructor(options: RecoveryOptions) {
+    const catalog = new Catalog(options.partitions)
+    this.#options = options
+    this.#catalog = catalog
+    this.#replay = new Replay({ catalog, ...(options.stopAfter !== undefined && { stopAfter: options.stopAfter }) })
+    this.#ledger = new JournalRecovery('ledger', options, catalog, this.#replay)
+    this.#bulk = new JournalRecovery('bulk', options, catalog, new Replay({ catalog }))
+  }
+
+  async run(): Promise<Recovered> {
+    const catalog = this.#catalog
+    const replay = this.#replay
+    for (const track of catalog.tracksOf('bulk')) track.next = track.stored
+    const names = await this.#options.files.list()
+    await this.#ledger.run(names)
+    await this.#bulk.run(names)
+    const bulkGone = catalog.bulk.length === 0 && catalog.ledger.length > 0
+    if (bulkGone) replay.forgetBulk()
+    const riders = ridersLeft(replay.riders, catalog)
+    for (const track of catalog.tracks()) track.stored = track.next
+    for (const { head } of riders) catalog.track(head.track).next = head.offset + 1
+    fillGaps(catalog, replay, this.#options.report)
+    for (const track of catalog.tracks()) {
+      track.durable = track.next
+      const oldest = catalog.oldest(track.id) ?? riders.find(({ head }) => head.track === track.id)?.head.offset
+      if (isBulk(track.id)) track.low = Math.max(track.low, oldest ?? track.next)
+    }
+    const nextGroup = { bulk: this.#bulk.nextGroup, ledger: this.#ledger.nextGroup }
+    return { catalog, nextGroup, riders, replay, bulkGone, layout: this.#ledger.layout ?? this.#bulk.layout }
+  }
+}
+
+/** The ledger knows of bulk records that are nowhere: their offsets are not given again. */
+function fillGaps(catalog: Catalog, replay: Replay, report: DamageReport): void {
+  for (const [id, high] of replay.ends) {
+    const track = catalog.track(id)
+    if (high <= track.next) continue
+    const newest = catalog.bulk.at(-1)
+    const file = newest ? fileName('bulk', newest.id) : 'bulk'
+    report.tell({ what: 'missing', file, at: newest?.end ?? 0, detail: `records ${track.next} to ${high - 1} of ${trackName(id)} are lost` })
+    track.next = high
+  }
+}
+
+interface Facts {
+  readonly id: number
+  readonly start: Start | null
+  /** Position behind the start entry. */
+  readonly dataStart: number
+}
+
+class JournalRecovery {
+  nextGroup = 1
+  layout: Layout | null = null
+  /** Of the files read, in order. */
+  #facts: Facts[] = []
+  readonly #journal: JournalName
+  readonly #options: RecoveryOptions
+  readonly #catalog: Catalog
+  readonly #replay: Replay
+  readonly #assembly: Assembly
+
+  constructor(journal: JournalName, options: RecoveryOptions, catalog: Catalog, replay: Replay) {
+    this.#journal = journal
+    this.#options = options
+    this.#catalog = catalog
+    this.#replay = replay
+    this.#assembly = new Assembly({ journal, sink: replay, report: options.report, keeps: Replay.keeps })
+  }
+
+  /** Goes on where it stood: with the newest file it has read, which may have grown, and those that have come since. */
+  async run(names: readonly string[]): Promise<void> {
+    const ids = names.map((name) => segmentOf(this.#journal, name)).filter((id) => id !== null)
+    const known = this.#facts.at(-1)?.id ?? 0
+    this.#forget(ids)
+    const first = Math.max(0, this.#facts.length - 1)
+    for (const id of ids.toSorted((a, b) => a - b)) if (id > known) this.#facts.push(await this.#inspect(id))
+    for (let i = first; i < this.#facts.length; i++) {
+      const fact = this.#facts[i]!
+      const next = this.#facts[i + 1]
+      if (next && next.id !== fact.id + 1) this.#tellMissing(fact.id + 1)
+      await this.#load(fact, next)
+    }
+    this.#finish(this.#facts.at(-1))
+  }
+
+  /** Files that retention has taken since. */
+  #forget(ids: readonly number[]): void {
+    const segments = this.#catalog.segments(this.#journal)
+    for (const { id } of this.#facts.filter((fact) => !ids.includes(fact.id))) {
+      const index = segments.findIndex((segment) => segment.id === id)
+      if (index >= 0) segments.splice(index, 1)
+    }
+    this.#facts = this.#facts.filter((fact) => ids.includes(fact.id))
+  }
+
+  async #inspect(id: number): Promise<Facts> {
+    return this.#withFile(id, async (file) => {
+      const name = fileName(this.#journal, id)
+      const fileHead = Buffer.alloc(FILE_HEAD_BYTES)
+      const have = await file.read(fileHead, 0)
+      const wrong = checkFileHead(fileHead.subarray(0, have), id)
+      if (wrong === 'newer') throw new PipelineError('BAD_CONFIG', `${this.#options.files.folder}/${name} was written by a newer Picket: use that, or another log.embedded.path`)
+      if (wrong) this.#options.report.tell({ what: 'file-head', file: name, at: 0, detail: 'the header is damaged; the entries are read all the same' })
+      const size = await file.size()
+      let start: Start | null = null
+      let dataStart = FILE_HEAD_BYTES
+      const entry = ({ head, sound, payload, end }: Found) => {
+        const { kind } = head
+        if (kind === KIND_START) dataStart = end
+        if (kind === KIND_START && sound) start = parseStart(valueOf(head, payload)!)
+        return 'stop' as const
+      }
+      await scan({ file, segment: id, from: FILE_HEAD_BYTES, to: size, visitor: { entry, junk: () => undefined } })
+      if (!start) this.#options.report.tell({ what: 'start', file: name, at: FILE_HEAD_BYTES, detail: 'what this file says of those before it is damaged' })
+      return { id, start, dataStart }
+    })
+  }
+
+  /** `next`: the file after it; what counts ends where that says. */
+  async #load(fact: Facts, next: Facts | undefined): Promise<void> {
+    const segments = this.#catalog.segments(this.#journal)
+    let segment = segments.find(({ id }) => id === fact.id)
+    const from = segment?.end ?? FILE_HEAD_BYTES
+    if (!segment) {
+      segment = { journal: this.#journal, id: fact.id, end: 0, ranges: new Map() }
+      segments.push(segment)
+      this.#begin(fact.start)
+    }
+    const previous = next?.start?.previous?.id === fact.id ? next.start.previous : null
+    await this.#withFile(fact.id, async (file) => {
+      const isKnown = segment.ranges.size > 0
+      const footer = next && previous?.sealed !== false ? await this.#footerOf(file, fact.id) : null
+      if (footer && this.#journal === 'bulk' && !isKnown) return this.#adopt(segment, footer)
+      segment.end = previous?.end ?? (await file.size())
+      await this.#scan(file, segment, from, fact, next === undefined)
+      if (next?.start) this.#assembly.endFile()
+      else this.#assembly.finish()
+    })
+  }
+
+  async #footerOf(file: OpenFile, id: number): Promise<Footer | null> {
+    const footer = await readFooter(file, id)
+    if (footer) return footer
+    const name = fileName(this.#journal, id)
+    this.#options.report.tell({ what: 'footer', file: name, at: await file.size(), detail: 'no sound footer: the entries of the file are read instead' })
+    return null
+  }
+
+  #begin(start: Start | null): void {
+    if (start?.bulkGone) this.#replay.forgetBulk()
+    this.nextGroup = Math.max(this.nextGroup, start?.group ?? 1)
+    this.layout = start?.layout ?? this.layout
+    for (const { track: id, low, high, time } of start?.tracks ?? []) {
+      if (this.#journal === 'ledger' && isBulk(id)) {
+        if (high > 0) this.#replay.bulkReached(id, high)
+        continue
+      }
+      const track = this.#catalog.track(id)
+      track.low = Math.max(track.low, low)
+      track.next = Math.max(track.next, high)
+      track.time = Math.max(track.time, time)
+    }
+  }
+
+  #adopt(segment: Segment, footer: Footer): void {
+    segment.end = footer.end
+    this.nextGroup = Math.max(this.nextGroup, footer.group)
+    for (const [id, range] of footer.ranges) {
+      segment.ranges.set(id, range)
+      const track = this.#catalog.track(id)
+      track.next = Math.max(track.next, range.max + 1)
+      track.time = Math.max(track.time, footer.times.get(id) ?? 0)
+    }
+  }
+
+  async #scan(file: OpenFile, segment: Segment, from: number, fact: Facts, isNewest: boolean): Promise<void> {
+    const name = fileName(segment.journal, segment.id)
+    let isSealed = false
+    if (from > FILE_HEAD_BYTES) this.#assembly.rewind()
+    const entry = (found: Found) => {
+      this.#assembly.entry(segment, found)
+      isSealed = found.head.kind === KIND_FOOTER
+      return isSealed ? ('stop' as const) : undefined
+    }
+    const junk = (at: number, bytes: number, where: 'between' | 'rest') => {
+      if (at === FILE_HEAD_BYTES && !fact.start) return // told already, and no part of a group
+      if (where === 'between' || !isNewest) this.#assembly.junk(segment, at, bytes)
+      else this.#options.report.tell({ what: 'torn', file: name, at, detail: `the last ${bytes} bytes are no entry` })
+    }
+    await scan({ file, segment: segment.id, from, to: segment.end, visitor: { entry, junk } })
+    if (isSealed && isNewest) await this.#footerOf(file, segment.id)
+  }
+
+  #finish(newest: Facts | undefined): void {
+    this.nextGroup = Math.max(this.nextGroup, this.#assembly.lastGroup + 1)
+    const segment = this.#catalog.segments(this.#journal).at(-1)
+    const good = this.#assembly.goodEnd
+    if (segment && newest) segment.end = good?.segment === segment ? good.at : newest.dataStart
+  }
+
+  #tellMissing(id: number): void {
+    this.#options.report.tell({ what: 'missing', file: fileName(this.#journal, id), at: 0, detail: 'this file is not there, though older and newer ones are' })
+    if (this.#journal === 'ledger') this.#replay.suspect(0, null)
+  }
+
+  async #withFile<T>(id: number, work: (file: OpenFile) => Promise<T>): Promise<T> {
+    const file = await this.#options.files.open(fileName(this.#journal, id), 'read')
+    try {
+      return await work(file)
+    } finally {
+      await file.close()
+    }
+  }
+}
