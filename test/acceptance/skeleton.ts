@@ -15,7 +15,7 @@ const KILLS = Number(process.argv[2] ?? 20)
 const DEVICES = 100
 const RATE = 2000
 /** Longer than two restarts on a busy machine, so that a device which comes back finds its desired state. */
-const LEASE_MS = 15_000
+const LEASE_MS = 25_000
 
 /** Limits and levels broken by the same value are two causes, so two incidents. */
 const EXPECTED = { pressure: ['limit', 'telemetry'], temperature: ['telemetry'] } as const
