@@ -44,7 +44,7 @@ function bandOf({ observed, low, high }: Explanation): Pick<Vote, 'observed' | '
 function sentence(state: State, cause: Cause, device: number, votes: readonly Vote[]): string {
   const first = votes[0]
   if (!first) return `${cause} is odd for longer than by chance`
-  if (cause === 'silence') return `silent for ${number(first.observed)} s; its longest silence so far was ${number(first.expected[1] ?? 0)} s`
+  if (cause === 'silence') return `silent for ${number(first.observed)} s, expected at most ${number(first.expected[1] ?? 0)} s`
   const unit = state.settingsOf(device).metrics[first.metric]?.unit ?? ''
   const value = `${first.metric} is ${number(first.observed)}${unit && ` ${unit}`}`
   const more = votes.length > 1 ? `; ${votes.length - 1} more odd at once` : ''

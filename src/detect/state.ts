@@ -54,7 +54,12 @@ export class State {
   /** Puts stored pages in place and works out what stands beside the rows. */
   load(pages: Iterable<Page>): void {
     for (const page of pages) this.tables[page.kind].load(page)
-    const { device, series } = this.tables
+    const { device, series, class: klass } = this.tables
+    // Classes the config no longer names make room for those it does: their devices are of the default class now.
+    for (let row = 0; row < klass.end; row++) {
+      const name = klass.name(row)
+      if (name !== undefined && classOr(this.settings, name) !== name) klass.free(row)
+    }
     for (let row = 0; row < device.end; row++) if (device.name(row) !== undefined) this.#settleDevice(row)
     for (let row = 0; row < series.end; row++) if (series.name(row) !== undefined) this.#settleSeries(row)
   }

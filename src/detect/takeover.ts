@@ -60,11 +60,21 @@ export async function readIncidentsEnd(log: Log, partition: number, from: number
     const slice = await log.read('incidents', partition, next, READ_AT_ONCE)
     if (!slice) return { next, furthest }
     for (const { value } of slice.records) {
-      const record = value && decodeIncidentRecord(value)
-      if (!record || record.kind !== 'revision') continue
-      if (!furthest || comparePositions(record.stamp.position, furthest) > 0) furthest = record.stamp.position
+      const position = value && revisionPosition(value)
+      if (position && (!furthest || comparePositions(position, furthest) > 0)) furthest = position
     }
     next = slice.next
+  }
+}
+
+/** Null for any other record, and for one that can't be read: its readers skip it too. */
+function revisionPosition(value: Uint8Array): Position | null {
+  try {
+    const record = decodeIncidentRecord(value)
+    return record.kind === 'revision' ? record.stamp.position : null
+  } catch (error) {
+    if (!isPipelineError(error, 'BAD_RECORD')) throw error
+    return null
   }
 }
 

@@ -16,6 +16,8 @@ import { namedIncarnation, placesOf, readIncidentsEnd, sayOpen, takeOver } from 
 
 /** Copies of pages a checkpoint under way may hold before scoring waits for it. */
 const COPIES_MAX = 1024
+/** Writers with another incarnation that are remembered. */
+const STRANGERS = 16
 
 export interface TaskPorts {
   readonly log: Log
@@ -89,6 +91,8 @@ export class DetectTask implements Task {
   readonly partition: PartitionState
   readonly #parts: TaskParts
   readonly #keys: Set<string>
+  /** Incarnations of writers that are known to have no say. */
+  readonly #strangers = new Set<string>()
   #next: number
   #incidentsNext: number
   #incidentsFlushed: Promise<void> = Promise.resolve()
@@ -114,6 +118,17 @@ export class DetectTask implements Task {
 
   async process(slice: Slice): Promise<void> {
     this.#checkOwned()
+    try {
+      await this.#take(slice)
+    } catch (error) {
+      // The rows are ahead of any place that could be committed.
+      this.#failure = error
+      throw error
+    }
+    if (this.#isDue()) this.#beginCheckpoint()
+  }
+
+  async #take(slice: Slice): Promise<void> {
     if (slice.lost > 0) this.partition.lost(slice.lost, slice.records[0]!.offset)
     for (const record of slice.records) {
       if (this.#parts.checkpoint.copies > COPIES_MAX) await this.#underWay
@@ -123,7 +138,6 @@ export class DetectTask implements Task {
     this.#next = slice.next
     await this.#appendMade()
     this.#measure(slice)
-    if (this.#isDue()) this.#beginCheckpoint()
   }
 
   /** The signal has aborted by now, after a clean end as after a lost partition: the commit tells which. */
@@ -177,7 +191,9 @@ export class DetectTask implements Task {
   /** Of another incarnation: the topic was recreated, or the writer began beside the one that named it and has no say. */
   async #foreign(control: Control): Promise<void> {
     const { owned, ports } = this.#parts
+    if (this.#strangers.has(control.incarnation)) return ports.meters.left('incarnation', 1)
     const named = await namedIncarnation(ports.log, owned.number)
+    if (named === this.partition.incarnation && this.#strangers.size < STRANGERS) this.#strangers.add(control.incarnation)
     if (named === null || named === this.partition.incarnation) return ports.meters.left('incarnation', 1)
     ports.logger.warn({ partition: owned.number, was: this.partition.incarnation, is: control.incarnation }, 'the readings topic was recreated: starting anew')
     await this.#underWay

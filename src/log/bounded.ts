@@ -1,4 +1,5 @@
 /** Avro's arrays and maps, that stop where the bytes end: `schema.ts` reads with them, so that a damaged length is an error and not a full memory. */
+/* oxlint-disable eslint/no-underscore-dangle -- avsc gives its types no other way to read an item */
 import avro from 'avsc'
 
 /** What of avsc's place in the bytes is used here. */

@@ -8,7 +8,7 @@ const MARKER_BYTES = 10
 
 export interface Schema<T> {
   readonly name: string
-  /** Fresh bytes: marker C3 01, fingerprint, body. Throws a TypeError for a value that doesn't fit: a programmer's error. */
+  /** Fresh bytes: marker C3 01, fingerprint, body. Throws for a value that doesn't fit: a programmer's error. */
   encode(value: T): Buffer
   /** Throws BAD_RECORD for bytes that are not of this schema or one of its known older writers. */
   decode(bytes: Uint8Array): T

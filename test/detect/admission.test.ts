@@ -220,6 +220,15 @@ describe('what there is no room for', () => {
     const made = bench.take(frameOf(['a', 'c', 'b'].map((device) => ({ device, metrics: { x: 9 }, arrival: START }))))
     expect(made.map(({ position, incident }) => [position.index, incident.cause])).toEqual([[0, 'limit'], [1, 'capacity'], [2, 'limit']])
   })
+
+  it('opens its incident after those of its own message, where that is seated without a series', () => {
+    const settings = settingsOf({ capacity: small, classes: { default: classOf({ metrics: { x: metricOf({ above: 5 }) } }) } })
+    const bench = new Bench(settings)
+    bench.send('a', { x: 1, y: 1 })
+    bench.send('b', { x: 1 })
+    const made = bench.take(frameOf([{ device: 'a', metrics: { x: 9 }, arrival: START }, { device: 'b', metrics: { x: 9, z: 1 }, arrival: START }]))
+    expect(made.map(({ position, n, incident }) => [position.index, n, incident.cause])).toEqual([[0, 0, 'limit'], [1, 0, 'limit'], [1, 1, 'capacity']])
+  })
 })
 
 describe('labels', () => {

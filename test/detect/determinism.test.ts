@@ -5,7 +5,7 @@ import { type Outcome, run } from './runner.ts'
 import { seeded } from './seeded.ts'
 import { makeStory } from './story.ts'
 
-const SEEDS = Array.from({ length: 12 }, (_, i) => i + 1)
+const SEEDS = Array.from({ length: 10 }, (_, i) => i + 1)
 
 function expectEqual(outcome: Outcome, expected: Outcome): void {
   expect(differences(outcome.rows, expected.rows)).toEqual([])

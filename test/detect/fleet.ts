@@ -28,11 +28,11 @@ export interface Sent {
 
 export function frameOf(messages: readonly Sent[], source = 'field'): Frame {
   const devices: Frame['devices'][number][] = []
-  const metrics: string[] = []
+  const metrics = new Map<string, number>()
   const readings: { metric: number; kind: number; value: number }[] = []
   const rows = messages.map((sent) => {
     const start = readings.length
-    for (const [name, value] of Object.entries(sent.metrics)) readings.push({ metric: indexIn(metrics, name), ...valueOf(value) })
+    for (const [name, value] of Object.entries(sent.metrics)) readings.push({ metric: placeOf(metrics, name), ...valueOf(value) })
     const labels = sent.labels ?? {}
     let device = devices.findIndex((one) => one.name === sent.device && JSON.stringify(one.labels) === JSON.stringify(labels))
     if (device < 0) device = devices.push({ name: sent.device, labels }) - 1
@@ -41,7 +41,7 @@ export function frameOf(messages: readonly Sent[], source = 'field'): Frame {
   return {
     source,
     devices,
-    metrics,
+    metrics: [...metrics.keys()],
     categories: {},
     device: Int32Array.from(rows, (row) => row.device),
     time: Float64Array.from(messages, ({ time }) => time ?? NaN),
@@ -58,9 +58,10 @@ export function frameOf(messages: readonly Sent[], source = 'field'): Frame {
   }
 }
 
-function indexIn(names: string[], name: string): number {
-  const found = names.indexOf(name)
-  return found >= 0 ? found : names.push(name) - 1
+function placeOf(names: Map<string, number>, name: string): number {
+  const place = names.get(name) ?? names.size
+  names.set(name, place)
+  return place
 }
 
 function valueOf(value: Value): { kind: number; value: number } {

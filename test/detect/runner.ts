@@ -55,10 +55,10 @@ export async function run(entries: readonly Entry[], options: RunOptions = {}): 
     takeovers++
     const detect = createDetect({ log, clock, metrics: counts, logger: new Lines() }, options.pace ?? { everyMs: 50, bytes: 1 << 20 })
     const stop = new AbortController()
-    let failure: unknown
-    detect.run(stop.signal).catch((error: unknown) => (failure = error))
-    while (log.live && failure === undefined && detect.places()[0]?.next !== entries.length) await clock.advance(5)
-    if (failure !== undefined) throw failure
+    const failed: unknown[] = []
+    detect.run(stop.signal).catch((error: unknown) => failed.push(error))
+    while (log.live && failed.length === 0 && detect.places()[0]?.next !== entries.length) await clock.advance(5)
+    if (failed.length > 0) throw failed[0]
     if (!log.live) continue
     stop.abort()
     await clock.advance(1_000)

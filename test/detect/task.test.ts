@@ -128,6 +128,22 @@ describe('a checkpoint', () => {
     expect(stage.rows().get('device/d')).toMatch(/rule@1 silence@1/)
   })
 
+  it('holds no numbers of a detector that has left, should it come back', async () => {
+    const without = { ...SETTINGS, detectors: ['limits'] }
+    const stage = await configured()
+    const first = await stage.work(ALWAYS)
+    for (let i = 0; i < 20; i++) await stage.send('d', { x: i % 3 })
+    await stage.append(configOf(2, without))
+    await stage.clock.advance(10)
+    await stage.end(first)
+    expect(stage.rows().get('series/d\u0000x')).not.toContain('level')
+    await stage.append(configOf(3, SETTINGS))
+    const second = await stage.work(ALWAYS)
+    await stage.clock.advance(10)
+    await stage.end(second)
+    expect(stage.rows().get('series/d\u0000x')).toMatch(/level@1 limits@1 \| [0-9a-f]{32}0{16}[0-9a-f]{48}0{168}$/)
+  })
+
   it('is not made for a config that is no newer', async () => {
     const stage = await configured()
     await stage.work(NEVER)

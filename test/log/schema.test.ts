@@ -81,8 +81,8 @@ describe('bytes that are no record', () => {
   const schema = makeSchema<{ device: string }>(OLD.replace(',"default":"?"', ''))
   const whole = schema.encode({ device: 'd', unit: 'mm' } as { device: string })
 
-  it.each([...whole.keys()])('cut off after %i bytes are BAD_RECORD', (length) => {
-    expect(() => schema.decode(whole.subarray(0, length))).toThrow(expect.objectContaining({ code: 'BAD_RECORD' }))
+  it('cut anywhere are BAD_RECORD', () => {
+    for (let length = 0; length < whole.length; length++) expect(() => schema.decode(whole.subarray(0, length))).toThrow(expect.objectContaining({ code: 'BAD_RECORD' }))
   })
 
   it('with some left over are BAD_RECORD', () => {

@@ -32,7 +32,7 @@ def series(kind, length):
 
 
 answers = {}
-for kind, length in [('spikes', 2000), ('pressure', 3000), ('shift', 2000), ('stuck', 900), ('heavy', 2000), ('quantised', 1500), ('long', 110000)]:
+for kind, length in [('spikes', 2000), ('pressure', 3000), ('shift', 2000), ('stuck', 900), ('heavy', 2000), ('quantised', 1500), ('long', 150000)]:
     row, out, known = [0.0] * reference.FULL, [0.0] * 8, []
     every = max(25, length // 200)
     for t, x in enumerate(series(kind, length)):
