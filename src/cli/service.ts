@@ -16,6 +16,8 @@ import type { RunningPicket, StartPicket } from './run.ts'
 
 /** A stop takes so long at most, ms. */
 const DRAIN_MS = 10_000
+/** Ctrl-C under npm comes twice at once: from the terminal, and passed on by npm. Within this of the first, ms, a SIGINT is its echo. */
+const ECHO_MS = 500
 /** Exit codes of a process that a signal ended at once: 128 and its number. */
 const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143 } as const
 
@@ -36,8 +38,9 @@ export interface RunOptions {
 /** Resolves once drained. Throws what the start threw; throws a Failure when something vital ended or draining took too long. */
 export async function runPicket(io: CliIo, config: Config, { metrics, logger, start }: RunOptions): Promise<void> {
   const { clock, random, host } = io
-  const stop = stopper(host, logger)
+  const stop = stopper(host, clock, logger)
   try {
+    for (const remark of config.remarks) logger.warn({ file: config.file }, remark)
     const picket = await startedInTime(clock, stop.wanted, start(config, { clock, random, metrics, logger, fail: stop.fail }))
     const api = await startApi({ listen: config.listen.http, app: picket.app, metrics, logger, clock, random }).catch(async (error: unknown) => {
       await drain(clock, [picket.stop()])
@@ -72,18 +75,20 @@ interface StopReason {
 }
 
 /** The first signal or failure asks for a stop, the second signal ends the process. What nobody caught is logged and ends it too. */
-function stopper(host: Host, logger: PinoLogger) {
+function stopper(host: Host, clock: Clock, logger: PinoLogger) {
   let ask: (why: StopReason) => void = () => {}
   const wanted = new Promise<StopReason>((resolved) => (ask = resolved))
-  let signals = 0
+  let firstAt: number | null = null
   const end = (code: number) => {
     logger.flush()
     host.exit(code)
   }
   host.onSignal((signal: StopSignal) => {
-    signals++
-    if (signals > 1) end(SIGNAL_EXIT[signal])
-    else ask({ text: signal, error: null })
+    const at = clock.monotonic()
+    if (firstAt === null) {
+      firstAt = at
+      ask({ text: signal, error: null })
+    } else if (signal === 'SIGTERM' || at - firstAt >= ECHO_MS) end(SIGNAL_EXIT[signal])
   })
   host.onUncaught((error) => {
     logger.error({ error }, 'uncaught error: Picket ends')

@@ -49,6 +49,8 @@ export interface Config {
   readonly roles: readonly (typeof ROLES)[number][]
   /** What scores and response depend on: travels in the log as a config control record. */
   readonly settings: Settings
+  /** What it says that has no effect in this version, a sentence each. */
+  readonly remarks: readonly string[]
   /** SHA-256 of the canonical JSON of `settings`, hex: equal settings, equal hash. */
   readonly settingsHash: string
 }
@@ -151,7 +153,14 @@ function configOf(file: string, parsed: Parsed): Config {
     limits: { payloadBytes: payload, nesting, fields, nameLength, connections },
     checkpoint: { intervalMs: parsed.state.checkpoint.interval, bytes: parsed.state.checkpoint.bytes },
     roles: parsed.roles,
+    remarks: remarksOn(parsed),
     settings,
     settingsHash: createHash('sha256').update(canonicalJson(settings)).digest('hex'),
   }
+}
+
+function remarksOn({ classes }: Parsed): string[] {
+  return Object.entries(classes).flatMap(([name, layer]) =>
+    layer.window ? `classes.${name}.window has no effect: no detector of this version looks at windows` : [],
+  )
 }

@@ -62,6 +62,12 @@ const classLayer = section({
   heartbeat: duration('1s', '30d').optional().describe('Longest time between two messages of a healthy device; learnt when left out.'),
   silence: flag().optional().describe('A device that stops sending is an incident.'),
   warmup: count(10, 1_000_000).optional().describe('Readings a series must have had before it may raise an incident.'),
+  window: section({
+    size: count(1, 10_000).describe('Readings a window holds.'),
+    hop: count(1, 10_000).prefault(1).describe('Readings from one window to the next.'),
+  })
+    .optional()
+    .describe('For detectors that look at windows; there are none in this version.'),
   quarantine: z
     .union(
       [
@@ -142,5 +148,4 @@ export type Parsed = z.output<typeof configSchema>
 export const NOT_YET: readonly { readonly path: Path; readonly instead: string }[] = [
   { path: ['log', 'kafka'], instead: 'use log.embedded' },
   { path: ['sources', '*', 'mqtt'], instead: 'use embedded: true' },
-  { path: ['classes', '*', 'window'], instead: 'leave it out' },
 ]

@@ -87,12 +87,30 @@ describe('the end', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('a second %s ends the process at once with %d', async (signal, code) => {
-    const { host, greeted } = running({ stop: () => new Promise(() => {}) })
+    const { host, clock, greeted } = running({ stop: () => new Promise(() => {}) })
     await greeted()
     host.signal('SIGTERM')
     expect(host.exits).toEqual([])
+    await clock.advance(500)
     host.signal(signal)
     expect(host.exits).toEqual([code])
+  })
+
+  test('a SIGINT that npm passes on beside the terminal is no second one', async () => {
+    const { host, greeted, ended } = running()
+    await greeted()
+    host.signal('SIGINT')
+    host.signal('SIGINT')
+    expect(await ended).toBe('drained')
+    expect(host.exits).toEqual([])
+  })
+
+  test('a second SIGTERM needs no pause', async () => {
+    const { host, greeted } = running({ stop: () => new Promise(() => {}) })
+    await greeted()
+    host.signal('SIGTERM')
+    host.signal('SIGTERM')
+    expect(host.exits).toEqual([143])
   })
 
   test('draining is given up after 10 s', async () => {

@@ -133,3 +133,15 @@ describe('settingsHash', () => {
     expect(load('classes: { a: { warmup: 20 } }').settingsHash).not.toBe(load('classes: { a: { warmup: 21 } }').settingsHash)
   })
 })
+
+describe('remarks', () => {
+  it('say what has no effect in this version', () => {
+    expect(load('classes: { pump: { window: { size: 10 } } }').remarks).toEqual([
+      'classes.pump.window has no effect: no detector of this version looks at windows',
+    ])
+  })
+
+  it('are none where everything has', () => {
+    expect(load('').remarks).toEqual([])
+  })
+})

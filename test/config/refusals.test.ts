@@ -142,7 +142,6 @@ describe('what this version can not do yet', () => {
       'sources: [{ name: a, embedded: true, mqtt: { url: x } }]',
       'my.yaml:1:38: sources.0.mqtt: is not in this version; use embedded: true',
     ],
-    ['classes: { pump: { window: { size: 10 } } }', 'my.yaml:1:20: classes.pump.window: is not in this version; leave it out'],
     ['roles: [ingest, detect]', 'my.yaml:1:8: roles: are ingest, detect; roles need log.kafka, which is not in this version: leave it out'],
   ])('is refused by name: %s', (text, line) => {
     expect(refusal(text)).toEqual([line])
