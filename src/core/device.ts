@@ -9,6 +9,6 @@ export interface DeviceView {
   readonly learning: number
   /** Event time of its newest message, ms since epoch; null before its first. */
   readonly lastSeen: number | null
-  /** Newest value of each metric; null when it said that it has none. A category is shown as its hash in hexadecimal. */
+  /** Newest value of each metric; null when it said that it has none. Of a category the first 64 characters. */
   readonly metrics: Readonly<Record<string, number | boolean | string | null>>
 }

@@ -1,5 +1,5 @@
 /** Takes the messages of a frame into rounds: which device, which series, which time; leaves out repeats, late readings, and what there is no room for. */
-import { FLAG_TRIMMED } from '../core/message.ts'
+import { FLAG_TRIMMED, KIND_CATEGORY } from '../core/message.ts'
 import type { ClassSettings } from '../core/settings.ts'
 import type { Frame } from '../log/frame.ts'
 import type { Rows } from './detector.ts'
@@ -30,6 +30,8 @@ export interface Moment {
 }
 
 const MINUTE_MS = 60_000
+/** UTF-16 units of a category's text that are kept. */
+const CATEGORY_TEXT = 64
 
 export class Admission {
   readonly leftOut: LeftOut = { duplicate: 0, late: 0, lateReadings: 0, capacity: 0, capacityReadings: 0, cardinality: 0, clockSkew: 0 }
@@ -99,12 +101,13 @@ export class Admission {
     this.#refused(moment.offset, i, frame.arrival[i]!)
   }
 
-  /** The event time in use: the claimed one when it can be believed, else arrival, which never goes back. */
+  /** The event time in use: the claimed one when it can be believed, else arrival, which never goes back. Nothing was measured after it arrived. */
   #when(row: number, claimed: number, arrival: number, settings: ClassSettings): number {
     const last = this.#device.float64[row * this.#device.stride64 + this.#device.at64 + presence.LAST_EVENT]!
     if (claimed === claimed) {
-      if (settings.backfill || Math.abs(claimed - arrival) <= this.#state.settings.toleranceMs) return claimed
-      this.leftOut.clockSkew++
+      if (settings.backfill) return claimed
+      if (Math.abs(claimed - arrival) > this.#state.settings.toleranceMs) this.leftOut.clockSkew++
+      else if (claimed <= arrival) return claimed
     }
     return Math.max(arrival, last)
   }
@@ -147,7 +150,7 @@ export class Admission {
     round.arrival[m] = frame.arrival[i]!
     round.elapsed[m] = seen > 0 ? Math.max(0, when - last) : 0
     const heardThere = seen > 0 && float32[o32 + presence.SOURCE] === moment.source
-    round.gap[m] = heardThere ? presence.unheardMs(this.#device, row, moment.covered, moment.time) : -1
+    round.gap[m] = heardThere ? presence.unheardMs(this.#device, row, moment.covered) : -1
     round.heartbeat[m] = quarantined ? -1 : heartbeatOf(settings)
     round.warmup[m] = settings.warmup
     round.teaches[m] = quarantined ? 0 : 1
@@ -172,10 +175,16 @@ export class Admission {
       return
     }
     this.#state.tables.series.touch(series)
+    if (frame.kind[r] === KIND_CATEGORY && float64[o + presence.LAST_VALUE] !== frame.value[r]) this.#keepText(frame, r, series)
     float64[o + presence.LAST_VALUE] = frame.value[r]!
     float64[o + presence.LAST_TIME] = when
     float32[series * stride32 + at32 + presence.LAST_KIND] = frame.kind[r]!
     this.#round.addReading(m, series, frame.kind[r]!, frame.value[r]!, this.#state.below[series]!, this.#state.above[series]!)
+  }
+
+  /** Of a category the row holds the hash; people want the text. */
+  #keepText(frame: Frame, r: number, series: number): void {
+    this.#state.tables.series.setAbout(series, (frame.categories[frame.value[r]!] ?? '').slice(0, CATEGORY_TEXT))
   }
 
   /** A row for a metric never seen, within what a device may have: in all, and new in a minute (its first message may bring all it has). */

@@ -52,9 +52,6 @@ export function createDetect(ports: DetectPorts, pace: CheckpointPace): Detect {
     tasks.delete(owned.number)
     const opened = await openTask(owned, { ...ports, meters }, pace)
     tasks.set(owned.number, opened.task)
-    owned.signal.addEventListener('abort', () => {
-      if (tasks.get(owned.number) === opened.task) tasks.delete(owned.number)
-    })
     owned.signal.addEventListener('abort', () => letGo(owned.number, opened.task), { once: true })
     if (owned.signal.aborted) letGo(owned.number, opened.task)
     return opened

@@ -45,7 +45,7 @@ function lastValues(state: State, device: number): DeviceView['metrics'] {
   for (const [metric, series] of state.metrics(device)) {
     const value = last.float64[series * last.stride64 + last.at64 + presence.LAST_VALUE]!
     const kind = last.float32[series * last.stride32 + last.at32 + presence.LAST_KIND]!
-    out[metric] = kind === KIND_MISSING ? null : kind === KIND_BOOLEAN ? value === 1 : kind === KIND_CATEGORY ? value.toString(16) : value
+    out[metric] = kind === KIND_MISSING ? null : kind === KIND_BOOLEAN ? value === 1 : kind === KIND_CATEGORY ? state.tables.series.about(series) : value
   }
   return out
 }

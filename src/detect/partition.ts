@@ -39,6 +39,8 @@ interface Works {
   readonly engine: Engine
   readonly admission: Admission
   readonly presence: Rows
+  /** Rows of devices whose lease had not ended when last looked at; what the rows say counts. */
+  readonly quarantined: Set<number>
 }
 
 export interface Origin {
@@ -176,7 +178,11 @@ export class PartitionState {
     const incidents = new Incidents(state.tables.incident, this.#origin, (...revision) => this.#emit(...revision))
     const engine = new Engine(state, incidents)
     const admission = new Admission(state, this.round, () => this.settle(), (offset, index, when) => this.#noRoom(offset, index, when))
-    this.#works = { state, incidents, engine, admission, presence: state.tables.device.view(presence.devicePresence.name)! }
+    const rows = state.tables.device.view(presence.devicePresence.name)!
+    const quarantined = new Set<number>()
+    for (let row = 0; row < state.tables.device.end; row++)
+      if (rows.float64[row * rows.stride64 + rows.at64 + presence.QUARANTINED_UNTIL]! > this.facts.time) quarantined.add(row)
+    this.#works = { state, incidents, engine, admission, presence: rows, quarantined }
   }
 
   #emit(position: Position, incident: Incident, arrival: number): void {
@@ -189,12 +195,29 @@ export class PartitionState {
     const { facts } = this
     const { state, engine } = this.#works!
     coverTick(facts.sources, body.sources, facts.time)
+    this.#excuseQuarantined()
     const part = facts.ticks % VISITS
     facts.ticks++
     this.#expire(part, offset)
     this.#lookForSilence(part, offset)
     for (let klass = part; klass < state.tables.class.end; klass += VISITS) if (state.tables.class.name(klass) !== undefined) engine.foldClass(klass)
     this.#closeOwn(offset)
+  }
+
+  /** Nobody expects to hear a quarantined device: what is covered while its lease lasts does not count against it. */
+  #excuseQuarantined(): void {
+    const { state, quarantined, presence: rows } = this.#works!
+    for (const row of quarantined) {
+      const o = row * rows.stride64 + rows.at64
+      if (rows.float64[o + presence.QUARANTINED_UNTIL]! <= this.facts.time) {
+        quarantined.delete(row)
+        continue
+      }
+      const source = this.facts.sources[rows.float32[row * rows.stride32 + rows.at32 + presence.SOURCE]!]
+      if (!source || source.covered === rows.float64[o + presence.LAST_COVERED]) continue
+      state.tables.device.touch(row)
+      rows.float64[o + presence.LAST_COVERED] = source.covered
+    }
   }
 
   #lookForSilence(part: number, offset: number): void {
@@ -214,7 +237,7 @@ export class PartitionState {
       round.klass[m] = state.classOf[row]!
       round.when[m] = this.facts.time
       round.arrival[m] = this.facts.time
-      round.gap[m] = source ? presence.unheardMs(rows, row, source.covered, this.facts.time) : -1
+      round.gap[m] = source ? presence.unheardMs(rows, row, source.covered) : -1
       round.heartbeat[m] = quarantined ? -1 : heartbeatOf(state.settingsOf(row))
     }
     if (round.messages > 0) engine.run(round)
@@ -237,15 +260,15 @@ export class PartitionState {
 
   /** A leader that was fenced may still have one under way: an older generation than the last is no news. */
   #quarantine({ device, generation, until }: Extract<ControlBody, { kind: 'quarantine' }>): void {
-    const { state, presence: rows } = this.#works!
+    const { state, quarantined, presence: rows } = this.#works!
     const row = state.tables.device.row(device)
     if (row === undefined) return
     const o = row * rows.stride64 + rows.at64
     if (generation < rows.float64[o + presence.QUARANTINE_GENERATION]!) return
     state.tables.device.touch(row)
     rows.float64[o + presence.QUARANTINE_GENERATION] = generation
-    // Kept when it is over: from there on the device may be missed again.
-    rows.float64[o + presence.QUARANTINED_UNTIL] = until ?? Math.min(rows.float64[o + presence.QUARANTINED_UNTIL]!, this.facts.time)
+    rows.float64[o + presence.QUARANTINED_UNTIL] = until ?? 0
+    quarantined.add(row)
   }
 
   /** A person says that what was learnt no longer holds: the device was replaced, its firmware changed. */

@@ -69,13 +69,9 @@ export const seriesPresence: RowPart = {
   },
 }
 
-/**
- * ms the device could have been heard in and was not: covered time since its last message, or what has passed since its quarantine ended where
- * that is less; negative while it is quarantined. `covered` of its source, `time` of the partition.
- */
-export function unheardMs(rows: Rows, device: number, covered: number, time: number): number {
-  const o = device * rows.stride64 + rows.at64
-  return Math.min(covered - rows.float64[o + LAST_COVERED]!, time - rows.float64[o + QUARANTINED_UNTIL]!)
+/** ms the device could have been heard in and was not: covered time of its source since its last message, or the last tick of its quarantine. */
+export function unheardMs(rows: Rows, device: number, covered: number): number {
+  return covered - rows.float64[device * rows.stride64 + rows.at64 + LAST_COVERED]!
 }
 
 /** What tells a message from others of its device: 52 bits of (event time or none, payload hash with the sample's place in it). */

@@ -251,7 +251,8 @@ export class DetectTask implements Task {
   async #commit(next: number, incarnation: string, open: readonly string[] | null): Promise<void> {
     const { owned, ports, epoch } = this.#parts
     const started = ports.clock.monotonic()
-    if (open) this.#incidentsNext = await sayOpen(ports.log, owned.number, { incarnation, epoch }, next, open)
+    // A task that was let go leaves it to the next takeover: its rows may follow from records that were lost.
+    if (open && !owned.signal.aborted) this.#incidentsNext = await sayOpen(ports.log, owned.number, { incarnation, epoch }, next, open)
     const incidentsNext = this.#incidentsNext
     await this.#incidentsFlushed
     const cut: Cut = {

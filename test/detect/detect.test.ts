@@ -29,7 +29,7 @@ describe('the devices', () => {
     await stage.clock.advance(10)
     expect(worker.detect.get('d')).toEqual({
       id: 'd', class: 'default', labels: { site: 'north' }, state: 'learning', learning: 0, lastSeen: START - 5,
-      metrics: { number: 1.5, yes: true, no: false, word: expect.stringMatching(/^[0-9a-f]{1,13}$/), nothing: null },
+      metrics: { number: 1.5, yes: true, no: false, word: 'idle', nothing: null },
     })
     expect(worker.detect.get('nobody')).toBeNull()
   })

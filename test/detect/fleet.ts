@@ -42,7 +42,7 @@ export function frameOf(messages: readonly Sent[], source = 'field'): Frame {
     source,
     devices,
     metrics: [...metrics.keys()],
-    categories: {},
+    categories: Object.fromEntries(messages.flatMap((sent) => textsOf(sent.metrics)).map((text) => [String(hashText(text)), text])),
     device: Int32Array.from(rows, (row) => row.device),
     time: Float64Array.from(messages, ({ time }) => time ?? NaN),
     arrival: Float64Array.from(messages, ({ arrival }) => arrival),
@@ -69,6 +69,10 @@ function valueOf(value: Value): { kind: number; value: number } {
   if (typeof value === 'boolean') return { kind: KIND_BOOLEAN, value: value ? 1 : 0 }
   if (typeof value === 'string') return { kind: KIND_CATEGORY, value: hashText(value) }
   return { kind: KIND_NUMBER, value }
+}
+
+function textsOf(metrics: Sent['metrics']): string[] {
+  return Object.values(metrics).filter((value) => typeof value === 'string')
 }
 
 export function controlOf(id: string, body: ControlBody, incarnation = INCARNATION): Control {

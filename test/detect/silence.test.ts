@@ -229,6 +229,16 @@ describe('a quarantined device', () => {
     expect(bench.open('d', 'silence')).toBeDefined()
   })
 
+  it('is not missed for an outage of ours in which its lease ended', () => {
+    const bench = makeBench()
+    reports(bench, 5, 30)
+    quarantine(bench, START + bench.now + 60_000)
+    bench.tick(50)
+    bench.now += 600_000
+    bench.tick(9)
+    expect(bench.opened('silence')).toEqual([])
+  })
+
   it('stays so when an older decision comes late', () => {
     const bench = makeBench()
     reports(bench, 5, 30)
