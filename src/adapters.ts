@@ -1,9 +1,10 @@
 /** From the config to what stands behind the ports: the only file that knows every adapter. */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { AppPorts } from './app.ts'
 import type { Config } from './config/config.ts'
-import { errorText, PipelineError } from './core/errors.ts'
+import { errorText, isPipelineError, PipelineError } from './core/errors.ts'
 import { type Broker, createBroker } from './ingest/broker.ts'
 import { readCredentials } from './ingest/credentials.ts'
 import type { IngestLimits } from './ingest/limits.ts'
@@ -74,7 +75,10 @@ export async function openAdapters(config: Config, ops: OpsPorts): Promise<Adapt
     },
   })
   const { path, partitions } = config.log.embedded
-  const log = await openJournal({ ...ops, path, partitions, key: source.device })
+  const log = await openJournal({ ...ops, path, partitions, key: source.device }).catch((error: unknown) => {
+    if (!isPipelineError(error, 'PARTITIONS_CHANGED')) throw error
+    throw new PipelineError(error.code, `${resolve(path)}: ${error.message}`, { cause: error })
+  })
   const notifiers = config.notify.map(({ webhook }, i) => createWebhook({ ...webhook, name: `webhook-${i + 1}`, fetch, clock: ops.clock }))
   const enforcer = createDeviceCommand({ ...ops, channel: broker, key })
   return { broker, ports: { ...ops, log, sources: [{ source: broker, patterns: source.topics, device: source.device }], enforcer, notifiers } }

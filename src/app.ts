@@ -45,6 +45,8 @@ export interface App {
   readonly devices: {
     list(page: { readonly limit: number; readonly after: string | null }): readonly DeviceView[]
     get(id: string): DeviceView | null
+    /** Partitions whose devices are not among these, each with why. */
+    missing(): readonly string[]
   }
   /** Resolves with the request's id once it is durable; rejects with what the log throws. */
   request(request: Request): Promise<string>

@@ -24,6 +24,17 @@ export function notFound(message: string): ApiError {
   return new ApiError(404, 'not_found', message)
 }
 
+export function unavailable(message: string): ApiError {
+  return new ApiError(503, 'unavailable', `${message}; try again`)
+}
+
+const ECHO_MOST = 100
+
+/** A client's text for a message to people: cut where it is long. */
+export function echoed(text: string): string {
+  return text.length > ECHO_MOST ? `${text.slice(0, ECHO_MOST)}…` : text
+}
+
 export interface ErrorAnswer {
   readonly status: number
   readonly body: { readonly error: { readonly code: ApiCode; readonly message: string } }
@@ -38,7 +49,7 @@ export function errorAnswer(error: unknown, bodyLimit: number): ErrorAnswer {
 function apiErrorOf(error: unknown, bodyLimit: number): ApiError {
   if (error instanceof ApiError) return error
   if (isPipelineError(error, 'REFUSED')) return badRequest(error.message)
-  if (isPipelineError(error) && (error.retriable || error.code === 'CLOSED')) return new ApiError(503, 'unavailable', `${error.message}; try again`)
+  if (isPipelineError(error) && (error.retriable || error.code === 'CLOSED')) return unavailable(error.message)
   const { statusCode, message } = frameworkError(error)
   if (statusCode === 413) return new ApiError(413, 'too_large', `body: larger than ${bodyLimit} bytes`)
   if (statusCode === 415) return new ApiError(415, 'unsupported_media_type', 'content-type: expected application/json')

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { duration } from '../config/notation.ts'
 import type { Request } from '../core/request.ts'
 import type { ApiOptions } from './server.ts'
-import { badRequest, notFound } from './answers.ts'
+import { badRequest, echoed, notFound, unavailable } from './answers.ts'
 import { MAX_ID, MAX_REASON, readBody, readChoice, readPage, readQuery, readText } from './parse.ts'
 import type { Views } from './views.ts'
 
@@ -43,18 +43,22 @@ function addLists(server: FastifyInstance, app: Views): void {
   })
   server.get<WithId>('/api/v1/incidents/:id', async (request) => {
     readQuery(request.query, [])
-    const incident = app.incidents.get(request.params.id)
-    if (!incident) throw notFound(`incident '${request.params.id}': not known, or closed so long ago that it is no longer kept at hand`)
+    const id = readId(request.params)
+    const incident = app.incidents.get(id)
+    if (!incident) throw notFound(`incident '${echoed(id)}': not known, or closed so long ago that it is no longer kept at hand`)
     return incident
   })
   server.get('/api/v1/devices', async (request) => {
     const query = readQuery(request.query, ['limit', 'after'])
-    return { devices: app.devices.list(readPage(query)) }
+    const page = readPage(query)
+    if (app.devices.missing().length > 0) throw partlyUnknown('the list would not be whole', app)
+    return { devices: app.devices.list(page) }
   })
   server.get<WithId>('/api/v1/devices/:id', async (request) => {
     readQuery(request.query, [])
-    const device = app.devices.get(request.params.id)
-    if (!device) throw unknownDevice(request.params.id)
+    const id = readId(request.params)
+    const device = app.devices.get(id)
+    if (!device) throw unknownDevice(app, id)
     return device
   })
 }
@@ -68,26 +72,43 @@ function addRequests(server: FastifyInstance, { app, clock, random }: ApiOptions
     const body = readBody(request.body, ['for', 'reason'])
     const forMs = readLength(body.for)
     const reason = readText(body.reason, 'body: reason', MAX_REASON)
-    const device = knownDevice(app, request.params.id)
+    const device = knownDevice(app, readId(request.params))
     return reply.code(202).send({ request: await ask({ kind: 'quarantine', device, forMs, reason }) })
   })
   server.post<WithId>('/api/v1/devices/:id/release', async (request, reply) => {
     readQuery(request.query, [])
     const reason = readText(readBody(request.body, ['reason']).reason, 'body: reason', MAX_REASON)
-    const device = knownDevice(app, request.params.id)
+    const device = knownDevice(app, readId(request.params))
     return reply.code(202).send({ request: await ask({ kind: 'release', device, forMs: null, reason }) })
   })
 }
 
-/** The id, when the device has a row or at least an incident: a slip of the pen must not look like a quarantine. Throws 404. */
-function knownDevice(app: Views, id: string): string {
-  const isKnown = app.devices.get(id) !== null || app.incidents.list({ state: null, device: id, limit: 1, after: null }).length > 0
-  if (!isKnown) throw unknownDevice(id)
+/** Throws 400. */
+function readId({ id }: WithId['Params']): string {
+  if (id === '') throw badRequest('path: the id is empty, expected one')
   return id
 }
 
-function unknownDevice(id: string): Error {
-  return notFound(`device '${id}': not known; GET /api/v1/devices lists those that are`)
+/** The id, when the device has a row or at least an incident: a slip of the pen must not look like a quarantine. Throws 404, 503. */
+function knownDevice(app: Views, id: string): string {
+  const isKnown = app.devices.get(id) !== null || app.incidents.list({ state: null, device: id, limit: 1, after: null }).length > 0
+  if (!isKnown) throw unknownDevice(app, id)
+  return id
+}
+
+/** Where a partition is missing nobody can say that there is no such device. */
+function unknownDevice(app: Views, id: string): Error {
+  if (app.devices.missing().length > 0) return partlyUnknown(`device '${echoed(id)}': can't be looked up`, app)
+  return notFound(`device '${echoed(id)}': not known; GET /api/v1/devices lists those that are`)
+}
+
+/** Partitions named in a message. */
+const MISSING_NAMED = 4
+
+function partlyUnknown(what: string, app: Views): Error {
+  const missing = app.devices.missing()
+  const more = missing.length > MISSING_NAMED ? `; ${missing.length - MISSING_NAMED} more in /readyz` : ''
+  return unavailable(`${what}: ${missing.slice(0, MISSING_NAMED).join('; ')}${more}`)
 }
 
 const LENGTH = duration('1s', '30d')

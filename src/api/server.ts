@@ -8,7 +8,7 @@ import type { Clock } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { PrometheusMetrics } from '../ops/prometheus.ts'
 import type { Random } from '../ops/random.ts'
-import { ApiError, badRequest, errorAnswer, notFound } from './answers.ts'
+import { ApiError, badRequest, echoed, errorAnswer, notFound } from './answers.ts'
 import { addRoutes } from './routes.ts'
 import type { Views } from './views.ts'
 
@@ -66,6 +66,8 @@ export function makeServer(options: ApiOptions): FastifyInstance {
   const { listen, metrics, logger } = options
   const server = fastify({
     logger: false,
+    // Node's own answer to a request without Host has no body; ours is below.
+    http: { requireHostHeader: false },
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: PATH_PART_LIMIT },
@@ -76,6 +78,7 @@ export function makeServer(options: ApiOptions): FastifyInstance {
     },
   })
   server.removeContentTypeParser('text/plain')
+  refuseMissingHost(server)
   if (isLoopback(listen.host)) refuseForeignHosts(server, listen.host)
   server.setErrorHandler((error, request, reply) => {
     const { status, body } = errorAnswer(error, BODY_LIMIT)
@@ -83,7 +86,7 @@ export function makeServer(options: ApiOptions): FastifyInstance {
     return reply.code(status).send(body)
   })
   server.setNotFoundHandler((request) => {
-    throw notFound(`${request.method} ${request.url.split('?')[0]}: no such resource; docs/commands.md lists them`)
+    throw notFound(`${request.method} ${echoed(request.url.split('?')[0] ?? '')}: no such resource; docs/commands.md lists them`)
   })
   countRequests(server, metrics)
   addRoutes(server, options)
@@ -107,6 +110,13 @@ function countRequests(server: FastifyInstance, metrics: PrometheusMetrics): voi
     const route = request.routeOptions.url ?? 'none'
     requests.add(1, { route, status: String(reply.statusCode) })
     seconds.observe(reply.elapsedTime / 1000, { route })
+  })
+}
+
+/** HTTP 1.1 demands it (RFC 9112, 3.2). */
+function refuseMissingHost(server: FastifyInstance): void {
+  server.addHook('onRequest', async (request) => {
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) throw badRequest('host: the header is missing')
   })
 }
 

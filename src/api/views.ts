@@ -25,6 +25,8 @@ export interface Views {
   readonly devices: {
     list(page: Page): readonly DeviceView[]
     get(id: string): DeviceView | null
+    /** Partitions whose devices are not among these now, each with why, such as "readings/2 is not owned yet: the disk is full". */
+    missing(): readonly string[]
   }
   /** Resolves with the request's id once it is durable; rejects with a PipelineError when it was not stored. */
   request(request: Request): Promise<string>

@@ -37,6 +37,13 @@ function rowOf(incident: Incident): string[] {
   return [id, shortTime(openedAt), state, severity, cause, incident.class, device, summary]
 }
 
+/** Digits that a person reads; --json has all. */
+const DIGITS = 4
+
+function shortNumber(value: number | null): string {
+  return value === null ? '–' : String(Number(value.toPrecision(DIGITS)))
+}
+
 function showOne(io: CliIo, incident: Incident, { json }: Options): void {
   if (json) return io.stdout.write(`${JSON.stringify(incident)}\n`)
   io.stdout.write(table(HEADER, [rowOf(incident)]))
@@ -44,8 +51,8 @@ function showOne(io: CliIo, incident: Incident, { json }: Options): void {
     detector,
     metric || '(all)',
     surprise.toFixed(1),
-    String(observed),
-    `${low ?? '–'} to ${high ?? '–'}`,
+    shortNumber(observed),
+    `${shortNumber(low)} to ${shortNumber(high)}`,
   ])
   io.stdout.write(`\n${table(['DETECTOR', 'METRIC', 'SURPRISE', 'OBSERVED', 'EXPECTED'], votes)}`)
 }

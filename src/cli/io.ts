@@ -25,6 +25,8 @@ export interface Host {
   onUncaught(each: (error: unknown) => void): void
   /** Ends the process at once. */
   exit(code: number): void
+  /** Of Picket, such as 0.1.0. */
+  readonly version: string
   /** How this program is started again, such as `node dist/main.js`. */
   readonly command: string
 }

@@ -11,6 +11,7 @@ import { decodedLine, decodeRecord } from './log-decode.ts'
 import type { LogReader } from './log-reader.ts'
 import { readConfig, wholeNumber, withConfig } from './options.ts'
 import type { ConfigOptions } from './options.ts'
+import { visible } from './table.ts'
 
 interface Options extends ConfigOptions {
   readonly from?: number
@@ -100,7 +101,7 @@ function makePrinter(stdout: Output, { json, limit = Infinity }: Options) {
       const shown = decoded.slice(0, limit - lines)
       lines += shown.length
       broken += shown.filter((one) => 'error' in one).length
-      if (shown.length > 0) stdout.write(shown.map((one) => `${json ? JSON.stringify(one) : decodedLine(one)}\n`).join(''))
+      if (shown.length > 0) stdout.write(shown.map((one) => `${json ? JSON.stringify(one) : visible(decodedLine(one))}\n`).join(''))
     },
     isFull: () => lines >= limit,
     end() {

@@ -31,8 +31,13 @@ export function collect(value: string, before: readonly string[]): readonly stri
   return [...before, value]
 }
 
-/** Throws BAD_CONFIG. */
+/** For verbs that use no secret: one whose variable is not set is no problem of theirs. Throws BAD_CONFIG. */
 export function readConfig({ config, set }: ConfigOptions): Config {
+  return loadConfig({ file: config, set, unsetSecrets: 'leave' })
+}
+
+/** With every secret in its place. Throws BAD_CONFIG. */
+export function readConfigWithSecrets({ config, set }: ConfigOptions): Config {
   return loadConfig({ file: config, set })
 }
 
@@ -48,6 +53,11 @@ export function apiUrl(options: UrlOptions): string {
 export function urlHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '[::1]'
+  return bracketed(host)
+}
+
+/** A host as it stands in a URL. */
+export function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 

@@ -10,11 +10,14 @@ import { addQuarantine, addRelease } from './quarantine.ts'
 import { addReplay } from './replay.ts'
 import { addRun } from './run.ts'
 import type { StartPicket } from './run.ts'
+import { visible } from './table.ts'
 
 const EXIT_OK = 0
 const EXIT_FAILED = 1
 /** Wrong usage or configuration. */
 const EXIT_USAGE = 2
+/** What commander ends a command with that did what it was asked. */
+const ASKED_FOR = new Set(['commander.helpDisplayed', 'commander.version'])
 
 /** Runs one verb to its end. Never rejects. */
 export async function runCli(args: readonly string[], io: CliIo, start: StartPicket): Promise<number> {
@@ -29,6 +32,7 @@ export async function runCli(args: readonly string[], io: CliIo, start: StartPic
 function buildProgram(io: CliIo, start: StartPicket): Command {
   const program = new Command('picket')
     .description('watches the telemetry of device fleets in real time, finds what is wrong, and fences it off')
+    .version(io.host.version, '--version', 'print the version')
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .showHelpAfterError('(--help says more)')
@@ -44,9 +48,9 @@ function buildProgram(io: CliIo, start: StartPicket): Command {
 
 /** Says what went wrong, where commander has not yet. */
 function exitCode(error: unknown, io: CliIo): number {
-  if (error instanceof CommanderError) return error.code === 'commander.helpDisplayed' ? EXIT_OK : EXIT_USAGE
+  if (error instanceof CommanderError) return ASKED_FOR.has(error.code) ? EXIT_OK : EXIT_USAGE
   const isExpected = error instanceof Failure || isPipelineError(error)
   const text = !isExpected && error instanceof Error ? (error.stack ?? error.message) : errorText(error)
-  io.stderr.write(`picket: ${text}\n`)
-  return isPipelineError(error, 'BAD_CONFIG') ? EXIT_USAGE : EXIT_FAILED
+  io.stderr.write(`picket: ${text.split('\n').map(visible).join('\n')}\n`)
+  return isPipelineError(error, 'BAD_CONFIG', 'PARTITIONS_CHANGED') ? EXIT_USAGE : EXIT_FAILED
 }

@@ -10,7 +10,7 @@ import type { LogLevel } from '../ops/pino-logger.ts'
 import type { PrometheusMetrics } from '../ops/prometheus.ts'
 import type { Random } from '../ops/random.ts'
 import type { CliIo } from './io.ts'
-import { readConfig, withConfig } from './options.ts'
+import { readConfigWithSecrets, withConfig } from './options.ts'
 import type { ConfigOptions } from './options.ts'
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
@@ -44,7 +44,7 @@ export function addRun(program: Command, io: CliIo, start: StartPicket): void {
     .description('run Picket until SIGTERM or SIGINT; a second one ends it at once')
     .addOption(new Option('--log-level <level>', 'least important lines of the log, which goes to stderr').choices(LOG_LEVELS).default('info'))
     .action(async (options: Options) => {
-      const config = readConfig(options)
+      const config = readConfigWithSecrets(options)
       const { openInstruments, runPicket } = await import('./service.ts')
       await runPicket(io, config, { ...openInstruments(io, options.logLevel), start })
     })

@@ -11,7 +11,7 @@ import { makePrometheus } from '../ops/prometheus.ts'
 import type { PrometheusMetrics } from '../ops/prometheus.ts'
 import { Failure } from './io.ts'
 import type { CliIo, Host, StopSignal } from './io.ts'
-import { urlHost } from './options.ts'
+import { bracketed, urlHost } from './options.ts'
 import type { RunningPicket, StartPicket } from './run.ts'
 
 /** A stop takes so long at most, ms. */
@@ -117,12 +117,12 @@ export interface Greeting {
   readonly command: string
 }
 
-/** Five lines: where devices connect, metrics, the API, the data, and a command that shows it work. */
+/** Five lines, the first with the address as configured, since devices are elsewhere: where devices connect, metrics, the API, the data, and a command that shows it work. */
 function greeting({ config, mqtt, http, command }: Greeting): string {
   const url = `http://${urlHost(http.host)}:${http.port}`
   const topics = config.sources.flatMap((source) => source.topics)
   return [
-    `devices  connect to mqtt://${urlHost(mqtt.host)}:${mqtt.port} and publish to ${topics.join(' or ')}`,
+    `devices  connect to mqtt://${bracketed(config.listen.mqtt.host)}:${mqtt.port} and publish to ${topics.join(' or ')}`,
     `metrics  ${url}/metrics`,
     `API      ${url}/api/v1/devices and ${url}/api/v1/incidents`,
     `data     ${resolve(config.log.embedded.path)}`,

@@ -7,7 +7,7 @@ import type { Settings } from '../core/settings.ts'
 import { canonicalJson } from '../log/control.ts'
 import { crossProblems } from './cross.ts'
 import { readDocument, type Document } from './document.ts'
-import { processEnvironment, substitute, type Environment } from './environment.ts'
+import { processEnvironment, substitute, type Environment, type SubstituteOptions } from './environment.ts'
 import type { Address } from './notation.ts'
 import { ConfigError, keyOf, shown, unknownKey, type Path, type Problem } from './problems.ts'
 import { resolveClasses } from './resolve.ts'
@@ -63,6 +63,8 @@ export interface ConfigInput {
   readonly set?: readonly string[]
   /** Left out: the process's own. */
   readonly environment?: Environment
+  /** `leave`: a secret whose `${NAME}` is not set stays as it is written. Left out: refused. */
+  readonly unsetSecrets?: SubstituteOptions['unset']
 }
 
 /** Throws ConfigError (BAD_CONFIG) that names every problem. */
@@ -73,7 +75,11 @@ export function loadConfig(input: ConfigInput): Config {
   const refuse = (path: Path, text: string) => void problems.push({ place: document.placeOfValue(path), key: keyOf(path), text })
   const refuseKey = (path: Path, text: string) => void problems.push({ place: document.placeOfKey(path), key: keyOf(path), text })
   const current = withoutPlanned(document.value, refuseKey)
-  const value = substitute(current ?? {}, input.environment ?? processEnvironment(), refuse)
+  const value = substitute(current ?? {}, {
+    environment: input.environment ?? processEnvironment(),
+    unset: input.unsetSecrets ?? 'refuse',
+    refuse,
+  })
   const parsed = configSchema.safeParse(value)
   if (parsed.error) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, [], value, document)))
   for (const { path, text } of crossProblems(value)) refuse(path, text)

@@ -122,6 +122,7 @@ function offsetOf(document: YamlDocument, path: Path, what: 'key' | 'value'): nu
 function readOverride(argument: string): { path: Path; value: unknown } | string {
   const match = /^((?:"(?:[^"\\]|\\.)*"|[^".=]+)(?:\.(?:"(?:[^"\\]|\\.)*"|[^".=]+))*)=(.*)$/s.exec(argument)
   if (!match) return 'is not KEY=VALUE; allowed: a dotted key and its value, such as listen.http=127.0.0.1:8081'
+  if (match[2]!.trim() === '') return 'has no value after the =; null stands for a key that is not set'
   const parts = match[1]!.match(/"(?:[^"\\]|\\.)*"|[^".]+/g) ?? []
   try {
     const path = parts.map((part) => (part.startsWith('"') ? String(JSON.parse(part)) : part))

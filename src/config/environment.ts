@@ -9,11 +9,19 @@ export function processEnvironment(): Environment {
 
 const REFERENCE = /\$\{([^}]*)\}/g
 
+export interface SubstituteOptions {
+  readonly environment: Environment
+  /** What becomes of a `${NAME}` that is not set: refused, or left as it is written, for who needs no secrets. */
+  readonly unset: 'refuse' | 'leave'
+  readonly refuse: (path: Path, text: string) => void
+}
+
 /** `value` with every `${NAME}` in its secrets replaced; `refuse` hears of names that are not set, and of `${` where no secret stands. */
-export function substitute(value: unknown, environment: Environment, refuse: (path: Path, text: string) => void, path: Path = []): unknown {
-  if (Array.isArray(value)) return value.map((inner, index) => substitute(inner, environment, refuse, [...path, index]))
+export function substitute(value: unknown, options: SubstituteOptions, path: Path = []): unknown {
+  const { environment, unset, refuse } = options
+  if (Array.isArray(value)) return value.map((inner, index) => substitute(inner, options, [...path, index]))
   if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, substitute(inner, environment, refuse, [...path, key])]))
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, substitute(inner, options, [...path, key])]))
   }
   if (typeof value !== 'string' || !value.includes('${')) return value
   if (!isSecret(path)) {
@@ -23,7 +31,7 @@ export function substitute(value: unknown, environment: Environment, refuse: (pa
   return value.replace(REFERENCE, (whole, name: string) => {
     const found = Object.hasOwn(environment, name) ? environment[name] : undefined
     if (found) return found
-    refuse(path, `needs the environment variable ${name || '(no name given)'}, which is not set`)
+    if (unset === 'refuse') refuse(path, `needs the environment variable ${name || '(no name given)'}, which is not set`)
     return whole
   })
 }

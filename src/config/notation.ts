@@ -14,7 +14,8 @@ export function section<Shape extends z.ZodRawShape>(shape: Shape) {
 
 export function list<Item extends z.ZodType>(item: Item, limits: { min: number; max: number; of: string }) {
   const error = `a list of ${limits.min} to ${limits.max} ${limits.of}`
-  return z.array(item, { error }).min(limits.min, { error }).max(limits.max, { error })
+  // Not by min and max: zod asks these of a text too, and says twice that it is no list.
+  return z.array(item, { error }).refine((items) => items.length >= limits.min && items.length <= limits.max, { error })
 }
 
 export function choice<const Names extends readonly [string, ...string[]]>(names: Names) {

@@ -8,7 +8,7 @@ const ERROR_CODES = [
   'FENCED', // another owner took over: stop, discard, join anew
   'IN_DOUBT', // a commit whose fate is unknown: fence again and read the header
   'IO', // the disk or the network said no; may work later
-  'LOCKED', // another process holds the data folder
+  'LOCKED', // another process holds the data folder, or it was taken away from under this one
   'PARTITIONS_CHANGED', // the log was made with other partitions or another key
   'RECREATED', // the topic is not the one the state was made from
   'REFUSED', // a message or request that breaks a stated limit

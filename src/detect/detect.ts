@@ -1,5 +1,6 @@
 /** The detect role: a task a partition, and what people may ask of them. */
 import type { DeviceView } from '../core/device.ts'
+import { errorText } from '../core/errors.ts'
 import type { Log, Partition } from '../log/log.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
@@ -29,6 +30,8 @@ export interface Detect {
   get(id: string): DeviceView | null
   /** Where each of its partitions is: the offset of the next record to be scored. */
   places(): { readonly partition: number; readonly next: number }[]
+  /** The partitions whose devices it can't show, each with why: not owned here, or not yet. */
+  missing(): string[]
   /** Why it is not ready; empty when it is. */
   reasons(): string[]
   /** Sets the gauges: lag, rows, bytes. Called before each scrape. */
@@ -37,6 +40,8 @@ export interface Detect {
 
 export function createDetect(ports: DetectPorts, pace: CheckpointPace): Detect {
   const tasks = new Map<number, DetectTask>()
+  /** What the last takeover of a partition failed by. */
+  const failures = new Map<number, string>()
   const meters = makeDetectMeters(ports.metrics, ports.logger)
   const lag = ports.metrics.gauge('picket_lag_records', 'Records of the readings not yet scored', ['partition'])
   const series = ports.metrics.gauge('picket_series', 'Series in memory', ['partition'])
@@ -50,11 +55,23 @@ export function createDetect(ports: DetectPorts, pace: CheckpointPace): Detect {
   }
   const open = async (owned: Partition) => {
     tasks.delete(owned.number)
-    const opened = await openTask(owned, { ...ports, meters }, pace)
+    const opened = await openTask(owned, { ...ports, meters }, pace).catch((error: unknown) => {
+      failures.set(owned.number, errorText(error))
+      throw error
+    })
+    failures.delete(owned.number)
     tasks.set(owned.number, opened.task)
     owned.signal.addEventListener('abort', () => letGo(owned.number, opened.task), { once: true })
     if (owned.signal.aborted) letGo(owned.number, opened.task)
     return opened
+  }
+  const missing = () => {
+    const reasons = []
+    for (let p = 0; p < ports.log.partitions; p++) {
+      const failure = failures.get(p)
+      if (!tasks.has(p)) reasons.push(`readings/${p} is not owned yet${failure === undefined ? '' : `: ${failure}`}`)
+    }
+    return reasons
   }
   return {
     async run(signal) {
@@ -67,9 +84,9 @@ export function createDetect(ports: DetectPorts, pace: CheckpointPace): Detect {
     },
     get: (id) => find(tasks, id),
     places: () => [...tasks].map(([partition, { next }]) => ({ partition, next })),
+    missing,
     reasons() {
-      const reasons = []
-      for (let p = 0; p < ports.log.partitions; p++) if (!tasks.has(p)) reasons.push(`readings/${p} is not owned yet`)
+      const reasons = missing()
       for (const [p, task] of tasks) if (!task.partition.facts.config) reasons.push(`no configuration in readings/${p}`)
       return reasons
     },

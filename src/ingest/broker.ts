@@ -16,8 +16,10 @@ import { subscriptionRefusal, useOf } from './access.ts'
 import { BrokerMemory } from './broker-memory.ts'
 import type { Credentials } from './credentials.ts'
 import { Framing } from './framing.ts'
+import { listenError, requireLoopback } from './listening.ts'
+import type { ListenAddress } from './listening.ts'
 import { QuietLog } from './quiet-log.ts'
-import { quoted } from './refusal.ts'
+import { quoted, shortened } from './refusal.ts'
 import type { Source, SourceStatus } from './source.ts'
 import { compilePatterns } from './topic-pattern.ts'
 import type { TopicPatterns } from './topic-pattern.ts'
@@ -38,8 +40,7 @@ export interface BrokerLimits {
 export interface BrokerOptions {
   /** Of this source. */
   readonly name: string
-  /** Port 0: any free one. */
-  readonly listen: { readonly host: string; readonly port: number }
+  readonly listen: ListenAddress
   /** null: anyone may be any device, so only loopback addresses may listen. */
   readonly credentials: Credentials | null
   /** Topic patterns devices may publish under. */
@@ -70,7 +71,6 @@ const QOS2_OPEN = 256
 /** Idle connections are probed by TCP after this, ms. */
 const PROBE_MS = 60_000
 
-const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
 const NOT_AUTHORIZED = 5 as AuthErrorCode
 const WRONG_PASSWORD = 4 as AuthErrorCode
 /** Labels of `picket_broker_refused_total`. */
@@ -83,14 +83,7 @@ const QOS_HIGHEST: number = 2
 
 /** Throws BAD_CONFIG for bad patterns, or an address beyond loopback without credentials. */
 export function createBroker(options: BrokerOptions): Broker {
-  const { host, port } = options.listen
-  if (options.credentials === null && !LOOPBACK.test(host)) {
-    throw new PipelineError(
-      'BAD_CONFIG',
-      `MQTT may not listen on ${host}:${port} without credentials: anyone could be any device. ` +
-        'Listen on 127.0.0.1, ::1 or localhost, or name a credentials file (mosquitto_passwd makes it)',
-    )
-  }
+  if (options.credentials === null) requireLoopback(options.listen)
   return new EmbeddedBroker(options)
 }
 
@@ -103,6 +96,8 @@ class EmbeddedBroker implements Broker {
   private readonly aedes: Aedes
   private readonly server: Server
   private readonly sockets = new Set<Socket>()
+  /** Address and port of the other end, which a socket no longer says once it is closed. */
+  private readonly remotes = new WeakMap<object, string>()
   /** By client id. */
   private readonly connected = new Map<string, Client>()
   /** The device each client logged in as; kept as long as the client, whose will comes when it is gone. Empty without credentials. */
@@ -207,7 +202,7 @@ class EmbeddedBroker implements Broker {
       connectTimeout: CONNECT_MS,
       drainTimeout: DRAIN_MS,
       maxInflightInbound: QOS2_OPEN,
-      preConnect: (_client, packet, done) => this.preConnect(packet, done),
+      preConnect: (client, packet, done) => this.preConnect(client, packet, done),
       authenticate: (client, username, password, done) =>
         void this.authenticate(client, username, password).then((error) => done(error, error === null)),
       authorizePublish: (client, packet, done) => void this.taken(client, packet, done),
@@ -216,7 +211,7 @@ class EmbeddedBroker implements Broker {
     aedes.on('client', (client) => this.remember(client))
     aedes.on('clientDisconnect', (client) => this.forget(client))
     const onError = (client: Client, error: Error) =>
-      this.quiet.warn('connection', { client: quoted(client.id ?? ''), error: error.message }, 'connection ended by an error')
+      this.quiet.warn('connection', { ...this.who(client), error: error.message }, 'connection ended by an error')
     aedes.on('clientError', onError)
     aedes.on('connectionError', onError)
     aedes.on('unsubscribe', (filters, client) => filters.forEach((filter) => this.subscriptions.get(client)?.delete(filter)))
@@ -245,21 +240,22 @@ class EmbeddedBroker implements Broker {
       const chunk = refusal === null ? (read(size) as Buffer | null) : null
       refusal = chunk === null ? refusal : framing.refusalOf(chunk)
       if (refusal === null || socket.destroyed) return chunk
-      this.refuse('packet', { remote: socket.remoteAddress }, refusal)
+      this.refuse('packet', { remote: this.remotes.get(socket) }, refusal)
       socket.destroy()
       return null
     }
     socket.setKeepAlive(true, PROBE_MS)
     socket.setNoDelay(true)
     this.sockets.add(socket)
+    this.remotes.set(socket, `${socket.remoteAddress}:${socket.remotePort}`)
     socket.once('close', () => this.sockets.delete(socket))
     this.aedes.handle(socket)
   }
 
-  private preConnect(packet: ConnectPacket, done: (error: Error | null, success: boolean) => void): void {
+  private preConnect(client: Client, packet: ConnectPacket, done: (error: Error | null, success: boolean) => void): void {
     const refusal = this.connectRefusal(packet)
     if (refusal !== null) {
-      this.refuse('connect', { client: quoted(packet.clientId) }, refusal)
+      this.refuse('connect', { ...this.who(client), client: shortened(packet.clientId) }, refusal)
       return done(new PipelineError('REFUSED', refusal), false)
     }
     // No session outlives its connection: what a device must know when it comes back is retained, and nothing piles up for who doesn't.
@@ -302,7 +298,7 @@ class EmbeddedBroker implements Broker {
   }
 
   private loginRefusal(client: Client, username: string, returnCode: AuthErrorCode, why: string): AuthenticateError {
-    this.refuse('login', { client: quoted(client.id), username: quoted(username) }, why)
+    this.refuse('login', { ...this.who(client), username: shortened(username) }, why)
     return Object.assign(new PipelineError('UNAUTHORIZED', why), { returnCode })
   }
 
@@ -310,7 +306,7 @@ class EmbeddedBroker implements Broker {
     const held = this.subscriptions.get(client) ?? new Set<string>()
     const refusal = this.filterRefusal(topic, held) ?? subscriptionRefusal(topic, this.ownerOf(client))
     if (refusal !== null) {
-      this.refuse('subscribe', { client: quoted(client.id), filter: quoted(topic) }, refusal)
+      this.refuse('subscribe', { ...this.who(client), filter: shortened(topic) }, refusal)
       return false
     }
     this.subscriptions.set(client, held.add(topic))
@@ -344,9 +340,9 @@ class EmbeddedBroker implements Broker {
   private take(client: Client | null, packet: PublishPacket): Promise<void> {
     const { topic, qos, dup = false } = packet
     const use = useOf(topic, this.ownerOf(client), this.telemetry)
-    const refusal = this.topicRefusal(topic) ?? (use.kind === 'refused' ? use.why : null)
+    const refusal = packetIdRefusal(packet) ?? this.topicRefusal(topic) ?? (use.kind === 'refused' ? use.why : null)
     if (refusal !== null) {
-      this.refuse('publish', { client: quoted(client?.id ?? ''), topic: quoted(topic) }, refusal)
+      this.refuse('publish', { ...this.who(client), topic: shortened(topic) }, refusal)
       return Promise.reject(new PipelineError('REFUSED', refusal))
     }
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload, 'utf8') : packet.payload
@@ -369,18 +365,20 @@ class EmbeddedBroker implements Broker {
     this.counters.connections.set(this.connected.size)
   }
 
+  /** A connection that never said CONNECT has no name but its address. */
+  private who(client: Client | null): LogFields {
+    return { client: shortened(client?.id ?? ''), remote: client && this.remotes.get(client.conn) }
+  }
+
   private refuse(reason: Refused, fields: LogFields, why: string): void {
     this.counters.refused.add(1, { reason })
     this.quiet.warn(reason, { ...fields, why }, 'broker refused')
   }
 }
 
-/** Errors of an address that waiting does not mend: taken, not ours to use, not of this machine. */
-const ADDRESS_ERRORS = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'])
-
-function listenError(cause: NodeJS.ErrnoException, { host, port }: BrokerOptions['listen']): PipelineError {
-  const code = ADDRESS_ERRORS.has(cause.code ?? '') ? 'BAD_CONFIG' : 'IO'
-  return new PipelineError(code, `MQTT can't listen on ${host}:${port} (${cause.message}): free it, or set another listen.mqtt`, { cause })
+/** [MQTT-2.3.1-1]; a will has none. */
+function packetIdRefusal({ qos, messageId }: PublishPacket): string | null {
+  return qos > 0 && messageId === 0 ? `publish of QoS ${qos} with packet id 0` : null
 }
 
 function declareMetrics(metrics: Metrics) {

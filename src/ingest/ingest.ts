@@ -22,7 +22,7 @@ import type { IngestLimits } from './limits.ts'
 import { MetricSets } from './metric-sets.ts'
 import { openReadings } from './opening.ts'
 import { QuietLog } from './quiet-log.ts'
-import { quoted, Refusal } from './refusal.ts'
+import { quoted, Refusal, shortened } from './refusal.ts'
 import { Routes } from './routes.ts'
 import type { Route } from './routes.ts'
 import type { Source } from './source.ts'
@@ -165,10 +165,7 @@ class RunningIngest implements Ingest {
   private take(message: Message, routes: Routes, settle: Settle): void {
     try {
       const route = routes.find(message.topic)
-      if (route === null) {
-        this.drop('topic', message, 'topic fits no pattern')
-        return settle(null)
-      }
+      if (route === null) throw new Refusal('topic', `topic ${quoted(message.topic)} fits none of ${routes.filters.join(', ')}`)
       const decoded = this.decode(message, route)
       const room = roomOf(decoded)
       if (!fitsAFrame(room))
@@ -200,15 +197,15 @@ class RunningIngest implements Ingest {
   private bury(message: Message, refusal: Refusal, settle: Settle): void {
     const { source, client, topic } = message
     this.counters.deadLetters.add(1, { reason: refusal.reason })
-    const fields = { source, client: quoted(client), topic: quoted(topic), text: refusal.message }
+    const fields = { source, client: shortened(client), topic: shortened(topic), text: refusal.message }
     this.quiet.warn(refusal.reason, fields, 'message refused, see dead-letters')
     const lane = this.deadLetters[partitionOf(source, this.options.log.partitions)]!
     lane.addRecord({ key: source, value: encodeDeadLetter(message, refusal) }, settle)
   }
 
-  private drop(reason: 'overload' | 'topic' | 'cardinality' | 'log', message: Message, text: string, count = 1): void {
+  private drop(reason: 'overload' | 'cardinality' | 'log', message: Message, text: string, count = 1): void {
     this.counters.dropped.add(count, { stage: 'ingest', reason })
-    this.quiet.warn(reason, { source: message.source, client: quoted(message.client), topic: quoted(message.topic) }, text)
+    this.quiet.warn(reason, { source: message.source, client: shortened(message.client), topic: shortened(message.topic) }, text)
   }
 
   private scheduleTick(): void {
@@ -244,7 +241,7 @@ function declareMetrics(metrics: Metrics) {
   return {
     received: metrics.counter('picket_messages_received_total', 'Messages that sources delivered', ['source']),
     dropped: metrics.counter('picket_messages_dropped_total', 'Messages left out (cardinality: metrics), and why', ['stage', 'reason']),
-    deadLetters: metrics.counter('picket_dead_letters_total', 'Messages that could not be decoded', ['reason']),
+    deadLetters: metrics.counter('picket_dead_letters_total', 'Messages that could not be taken as readings', ['reason']),
     flush: metrics.histogram('picket_ingest_flush_seconds', 'From receipt to durable in the log, of the oldest message of each append'),
     frames: metrics.counter('picket_frames_total', 'Frames that became durable in readings'),
     errors: metrics.counter('picket_ingest_errors_total', 'Appends that failed'),

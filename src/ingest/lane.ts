@@ -8,6 +8,9 @@ import { FrameBuilder } from './frame-builder.ts'
 import type { Room } from './frame-builder.ts'
 import type { IngestLimits } from './limits.ts'
 
+/** A failure says nothing of now after this, ms: where little is written, nothing tells that it is over. */
+const FAILURE_STANDS_MS = 10_000
+
 /** Called once: null when durable, or why it isn't. */
 export type Settle = (error: unknown) => void
 
@@ -47,7 +50,7 @@ export class Lane {
   private scheduled = false
   private records = 0
   private bytes = 0
-  private failure: string | null = null
+  private failure: { readonly text: string; readonly at: number } | null = null
   private idleListeners: (() => void)[] = []
 
   constructor(options: LaneOptions) {
@@ -55,9 +58,10 @@ export class Lane {
     this.name = `${options.topic}/${options.partition}`
   }
 
-  /** What the last append failed by; null after one that worked. */
+  /** What the last append failed by, a while ago at most; null after one that worked. */
   get lastFailure(): string | null {
-    return this.failure
+    const { failure, options } = this
+    return failure !== null && options.clock.monotonic() - failure.at < FAILURE_STANDS_MS ? failure.text : null
   }
 
   addMessage(message: DecodedMessage, room: Room, settle: Settle): void {
@@ -133,7 +137,7 @@ export class Lane {
       onFlushed(batch.frames, Math.max(0, clock.monotonic() - batch.since) / 1000)
     } catch (thrown) {
       error = thrown
-      this.failure = errorText(thrown)
+      this.failure = { text: errorText(thrown), at: clock.monotonic() }
       onFailed(thrown, this.name)
     }
     this.records -= batch.records.length

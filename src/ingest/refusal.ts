@@ -11,11 +11,17 @@ const REFUSAL_REASONS = [
   'not_json', // no JSON text, or not a JSON number
   'not_object', // JSON, but neither an object nor a number
   'payload_size',
+  'topic', // fits no pattern of its source
   'name', // of device, label or metric: empty, too long, control characters, `__proto__`
   'too_deep',
   'too_many_fields',
 ] as const
 export type RefusalReason = (typeof REFUSAL_REASONS)[number]
+
+/** Of a stranger's text, UTF-16 units. */
+const TEXT_SHOWN = 64
+/** Of a parser's words, which end with the place of the slip. */
+const WORDS_SHOWN = 160
 
 /** Thrown by codecs and topic patterns; `ingest.ts` makes a dead letter of it. */
 export class Refusal extends PipelineError {
@@ -29,10 +35,20 @@ export class Refusal extends PipelineError {
   }
 }
 
+/** A stranger's text as a field of a log line, which is escaped there: cut. */
+export function shortened(text: string, most = TEXT_SHOWN): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text
+}
+
 /** A stranger's text for a message to people: quoted, control characters escaped, cut. */
 export function quoted(text: string): string {
-  const cut = JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text)
+  const cut = JSON.stringify(shortened(text))
   return cut.replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`)
+}
+
+/** A parser's words with a stranger's text in them, which quote it already: control characters escaped, cut. */
+export function plain(text: string): string {
+  return shortened(text, WORDS_SHOWN).replace(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Control characters, lone surrogates (UTF-8 can't hold them) and U+FFFD, what bytes that are not UTF-8 were read as. */

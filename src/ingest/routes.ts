@@ -26,6 +26,11 @@ export class Routes {
     this.partitions = partitions
   }
 
+  /** What the topics are tried against, as MQTT filters. */
+  get filters(): readonly string[] {
+    return this.patterns.filters
+  }
+
   /** null when no pattern fits. Throws a Refusal for a topic with an unfit name. */
   find(topic: string): Route | null {
     const known = this.known.get(topic)

@@ -10,7 +10,7 @@ const LONGEST_PAUSE_MS = 5_000
 export interface RetryOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** Told of each passing error before the pause. */
+  /** Told of each passing error before the pause; not of the fencing that a stop itself brings. */
   readonly passing?: (error: PipelineError, pauseMs: number) => void
 }
 
@@ -31,7 +31,8 @@ export async function untilStopped(work: () => Promise<void>, options: RetryOpti
       met = error
     }
     if (clock.monotonic() - started > LONGEST_PAUSE_MS) pause = FIRST_PAUSE_MS
-    if (met) passing?.(met, pause)
+    const isStop = signal.aborted && met?.code === 'FENCED'
+    if (met && !isStop) passing?.(met, pause)
     if (signal.aborted) return
     await delay(clock, pause, signal)
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS)

@@ -20,7 +20,7 @@ export interface StateStore {
 /** What decides which partition a reading lies in. */
 export interface Layout {
   readonly partitions: number
-  /** `log.key` */
+  /** Template of a device's name: `sources.0.device`. */
   readonly key: string
 }
 
@@ -51,20 +51,22 @@ export function leadWithoutState(name: string, epoch: number, signal: AbortSigna
   }
 }
 
-/** Throws PARTITIONS_CHANGED when a log was made with other partitions or another key than the config asks. */
+const START_ANEW = 'or start with an empty log by another log.embedded.path'
+
+/** Throws PARTITIONS_CHANGED when a log was made with other partitions or another key than the config asks; names the config's own keys. */
 export function checkLayout(made: Layout, asked: Layout): void {
   if (made.partitions !== asked.partitions) {
     throw new PipelineError(
       'PARTITIONS_CHANGED',
       `the log was made with ${made.partitions} partitions, the config asks for ${asked.partitions}: ` +
-        `set partitions back to ${made.partitions}, or start with an empty log (another path or prefix)`,
+        `set log.embedded.partitions back to ${made.partitions}, ${START_ANEW}`,
     )
   }
   if (made.key !== asked.key) {
     throw new PipelineError(
       'PARTITIONS_CHANGED',
-      `the log was made with log.key '${made.key}', the config asks for '${asked.key}': ` +
-        `set log.key back to '${made.key}', or start with an empty log (another path or prefix)`,
+      `the log was made with devices named by '${made.key}', the config names them by '${asked.key}': ` +
+        `set sources.0.device back to '${made.key}', ${START_ANEW}`,
     )
   }
 }

@@ -119,7 +119,10 @@ function command(on: Deciding, row: LeaseRow, cause: Cause): void {
   const old = on.state.leases.get(lease.device)
   if (old) supersede(on, [old.command, old.control])
   on.state.leases.set(lease.device, row)
-  decided(on, { device: lease.device, incident: lease.incident, action: kind, reason: `${lease.reason}${kind === 'quarantine' ? untilText(lease) : ''}`, command: row.command })
+  const reason = `${lease.reason}${kind === 'quarantine' ? untilText(lease) : ''}`
+  const about = { device: lease.device, incident: lease.incident, command: row.command }
+  decided(on, { ...about, action: kind, reason })
+  on.tell('info', { ...about, generation: lease.generation }, `${kind} decided: ${reason}`)
   const sent = { id: row.command, kind, lease } as const
   enqueue(on, { kind: 'command', id: row.command, at: lease.issuedAt, tries: 1, due: lease.issuedAt + answerMs(1), command: sent, sent: false, accepted: false, since: cause.since })
   const body = { kind: 'quarantine', device: lease.device, generation: lease.generation, until: kind === 'quarantine' ? lease.until : null } as const

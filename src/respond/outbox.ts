@@ -2,10 +2,12 @@
 import { idOf } from '../core/hash.ts'
 import type { Incident } from '../core/incident.ts'
 import type { Settings } from '../core/settings.ts'
+import type { LogFields } from '../ops/logger.ts'
 import type { Random } from '../ops/random.ts'
 import type { Ack } from './enforcer.ts'
 import type { Meters } from './meters.ts'
 import type { Outcome } from './notifier.ts'
+import type { NotifierLine, NotifierLines } from './notifier-lines.ts'
 import type { CommandEntry, ControlEntry, NotifyEntry, OutboxEntry, ResponderState } from './state.ts'
 
 export interface ResponderLimits {
@@ -41,6 +43,11 @@ export interface Deciding {
   /** One alarm a key (`lease/DEVICE`, `outbox/ID`, `config`); null takes it back. */
   readonly alarm: (key: string, at: number | null) => void
   readonly afterCommit: (run: () => void) => void
+  /** A line of the log, once what it says is durable. */
+  readonly tell: (level: 'info' | 'warn', fields: LogFields, message: string) => void
+  readonly notifierLines: NotifierLines
+  /** A clock that only goes on, ms. */
+  readonly monotonic: () => number
   /** Begins an attempt at the effect. */
   readonly start: (entry: OutboxEntry) => void
 }
@@ -84,8 +91,10 @@ export function decideOutcome(on: Deciding, id: string, outcome: Outcome): void 
   if (!entry) return
   if (entry.kind === 'command') return decideHandover(on, entry, outcome)
   if (entry.kind === 'notify' && outcome.status === 'retry') on.meters.notifications.add(1, { notifier: entry.notifier, outcome: 'retry' })
+  if (entry.kind === 'notify' && outcome.status === 'done') tellNotifier(on, on.notifierLines.worked(entry.notifier))
   if (outcome.status !== 'retry') return end(on, entry, outcome.status, outcome.detail)
   if (entry.tries >= GIVE_UP_TRIES || on.now() - entry.at >= GIVE_UP_MS) return end(on, entry, 'failed', `gave up after ${entry.tries} tries: ${outcome.detail}`)
+  if (entry.kind === 'notify') tellNotifier(on, on.notifierLines.failed(entry.notifier, 'retry', outcome.detail, on.monotonic()))
   const due = on.now() + retryMs(entry.tries, on.random)
   on.state.outbox.set(id, { ...entry, due })
   on.alarm(`outbox/${id}`, due)
@@ -151,12 +160,20 @@ function end(on: Deciding, entry: NotifyEntry | ControlEntry, outcome: 'done' | 
   on.state.record({ at: on.now(), kind: 'outcome', device, incident: '', action: `${entry.body.kind} record`, reason, command: entry.id, outcome })
 }
 
-function endNotification(on: Deciding, entry: NotifyEntry, outcome: string, reason: string): void {
+function tellNotifier(on: Deciding, line: NotifierLine | null): void {
+  if (line) on.tell(line.level, line.fields, line.message)
+}
+
+function endNotification(on: Deciding, entry: NotifyEntry, outcome: 'done' | 'failed' | 'dropped', reason: string): void {
   close(on, entry)
+  if (outcome !== 'done') tellNotifier(on, on.notifierLines.failed(entry.notifier, outcome, reason, on.monotonic()))
   const { device, id: incident } = entry.incident
   on.state.record({ at: on.now(), kind: 'outcome', device, incident, action: `notify ${entry.notifier}`, reason, command: entry.id, outcome })
   on.meters.notifications.add(1, { notifier: entry.notifier, outcome })
 }
+
+/** Outcomes of a command that leave the device otherwise than was decided. */
+const GONE_WRONG: ReadonlySet<string> = new Set(['rejected', 'failed', 'timed out'])
 
 /** A release that ends, however it does, ends its lease: none outlives a device that never answers. */
 function endCommand(on: Deciding, entry: CommandEntry, outcome: string, reason: string): void {
@@ -166,6 +183,7 @@ function endCommand(on: Deciding, entry: CommandEntry, outcome: string, reason: 
   const isEnd = kind === 'release' && outcome !== 'superseded'
   const told = isEnd && outcome !== 'done' ? `released, unacknowledged: ${reason}` : reason
   on.state.record({ ...about(entry), at: on.now(), kind: 'outcome', action: kind, reason: told, outcome })
+  if (GONE_WRONG.has(outcome)) on.tell('warn', { ...about(entry), generation: lease.generation, outcome }, `${kind} ${outcome}: ${told}`)
   if (isEnd) on.state.leases.delete(lease.device)
 }
 

@@ -18,6 +18,7 @@ import type { Ack } from './enforcer.ts'
 import { IncidentReader } from './incident-reader.ts'
 import type { Change } from './incident-reader.ts'
 import { Lanes } from './lanes.ts'
+import { NotifierLines } from './notifier-lines.ts'
 import { answerMs, decideAck, decideAttempt, decideOutcome } from './outbox.ts'
 import type { Deciding } from './outbox.ts'
 import { ResponderState } from './state.ts'
@@ -68,6 +69,8 @@ export class Term {
       now: () => options.clock.now(),
       alarm: (key, at) => (at === null ? this.alarms.clear(key) : this.alarms.set(key, at)),
       afterCommit: (run) => this.desk.afterCommit(run),
+      tell: (level, fields, message) => this.desk.afterCommit(() => options.logger[level](fields, message)),
+      notifierLines: new NotifierLines(), monotonic: () => options.clock.monotonic(),
       start: (entry) => this.start(entry),
     }
   }
@@ -244,8 +247,8 @@ export class Term {
     const said = decodeIncidentRecord(record.value ?? new Uint8Array())
     const since = said.kind === 'revision' ? said.arrival : record.time
     for (const change of this.reader.apply(partition, said, record.time)) {
-      decideChange(this.on, change, since)
       this.desk.afterCommit(() => this.tell(change, since))
+      decideChange(this.on, change, since)
     }
     const mark = this.reader.mark(partition)
     if (mark) this.state.marks.set(String(partition), mark)
@@ -254,9 +257,8 @@ export class Term {
   private tell({ kind, incident }: Change, since: number): void {
     const { id, device, cause, severity, revision, surprise } = incident
     const fields = { incident: id, device, class: incident.class, cause, severity, revision, surprise, closedBy: incident.closedBy }
-    if (kind !== 'opened') return this.options.logger.debug(fields, `incident ${kind}: ${incident.summary}`)
-    this.options.meters.toIncident.observe(Math.max(0, this.on.now() - since) / 1000)
-    this.options.logger.info(fields, `incident opened: ${incident.summary}`)
+    if (kind === 'opened') this.options.meters.toIncident.observe(Math.max(0, this.on.now() - since) / 1000)
+    this.options.logger[kind === 'updated' ? 'debug' : 'info'](fields, `incident ${kind}: ${incident.summary}`)
   }
 
   private noteLoss(place: string, lost: number): void {

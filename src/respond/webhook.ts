@@ -32,7 +32,8 @@ export function createWebhook({ name, url, secret, fetch, clock }: WebhookOption
         await response.body?.cancel()
         return outcomeOf(response.status)
       } catch (error) {
-        return { status: 'retry', detail: reasonOf(error) }
+        // The URL may hold a secret, and what is told stands in the ledger and the log.
+        return { status: 'retry', detail: reasonOf(error).replaceAll(url, '(the URL)') }
       } finally {
         cancel()
       }

@@ -33,6 +33,8 @@ export function aDevice(fields: Partial<DeviceView> = {}): DeviceView {
 export interface FleetOptions {
   readonly incidents?: readonly Incident[]
   readonly devices?: readonly DeviceView[]
+  /** Partitions whose devices can't be seen. */
+  readonly missing?: readonly string[]
   readonly readiness?: Readiness
   /** Stands in for the log: what it throws is what storing a request throws. */
   readonly store?: (request: Request) => Promise<void>
@@ -55,6 +57,7 @@ export class Fleet implements Views {
   readonly devices = {
     list: (page: Page) => pageOf(this.options.devices ?? [], page),
     get: (id: string) => this.options.devices?.find((one) => one.id === id) ?? null,
+    missing: () => this.options.missing ?? [],
   }
 
   async request(request: Request): Promise<string> {

@@ -135,6 +135,33 @@ describe('devices', () => {
   })
 })
 
+describe('while a partition is not owned', () => {
+  const full = 'readings/2 is not owned yet: the disk is full'
+  const partly = { devices: [aDevice({ id: 'seen' })], missing: [full] }
+
+  test.each([
+    ['GET', '/api/v1/devices/F1', "device 'F1': can't be looked up"],
+    ['GET', '/api/v1/devices', 'the list would not be whole'],
+    ['POST', '/api/v1/devices/F1/release', "device 'F1': can't be looked up"],
+  ] as const)('%s %s is 503 and says which and why', async (method, url, what) => {
+    const { server, fleet } = setUp(partly)
+    const answer = await server.inject({ method, url, ...(method === 'POST' ? { payload: { reason: 'x' } } : {}) })
+    expect([answer.statusCode, refusal(answer)]).toEqual([503, { code: 'unavailable', message: `${what}: ${full}; try again` }])
+    expect(fleet.requests).toEqual([])
+  })
+
+  test('a device of another one is had as ever', async () => {
+    const { server } = setUp(partly)
+    expect((await get(server, '/api/v1/devices/seen')).statusCode).toBe(200)
+    expect((await post(server, '/api/v1/devices/seen/release', { reason: 'x' })).statusCode).toBe(202)
+  })
+
+  test('of many, four are named', async () => {
+    const { server } = setUp({ missing: Array.from({ length: 6 }, (_, p) => `readings/${p} is not owned yet`) })
+    expect(refusal(await get(server, '/api/v1/devices')).message).toMatch(/readings\/3 is not owned yet; 2 more in \/readyz; try again$/)
+  })
+})
+
 describe('what operators ask', () => {
   const known = { devices: [aDevice({ id: 'hall/p1' })] }
 
@@ -255,9 +282,31 @@ describe('what is refused everywhere', () => {
     expect(refusal(answer).message).toContain(message)
   })
 
-  test('a path that is no percent-encoding is 400 as JSON', async () => {
-    const answer = await get(setUp().server, '/api/v1/devices/%E0%A4%A')
+  test.each(['/api/v1/devices/%E0%A4%A', '/api/v1/devices/%ff', '/%ff'])('a path that is no percent-encoding of UTF-8 is 400 as JSON: %s', async (path) => {
+    const answer = await get(setUp().server, path)
     expect([answer.statusCode, refusal(answer).code]).toEqual([400, 'bad_request'])
+  })
+
+  test.each([
+    ['GET', '/api/v1/devices/'],
+    ['GET', '/api/v1/incidents/'],
+    ['POST', '/api/v1/devices//release'],
+  ] as const)('an empty id is 400: %s %s', async (method, url) => {
+    const answer = await setUp().server.inject({ method, url, ...(method === 'POST' ? { payload: { reason: 'x' } } : {}) })
+    expect([answer.statusCode, refusal(answer).message]).toEqual([400, 'path: the id is empty, expected one'])
+  })
+
+  test.each(['/api/v1/devices/', '/api/v1/incidents/', '/elsewhere/'])('a 404 echoes a hundred characters at most: %s', async (path) => {
+    const { message } = refusal(await get(setUp().server, `${path}${'n'.repeat(900)}`))
+    expect(message).toMatch(/n{80,100}…/)
+    expect(message).not.toMatch(/n{101}/)
+  })
+
+  test('of a key that stands twice in a body the last counts, as in JSON.parse', async () => {
+    const { server, fleet } = setUp({ devices: [aDevice()] })
+    const payload = '{"reason":"first","reason":"last"}'
+    await server.inject({ method: 'POST', url: '/api/v1/devices/p1/release', payload, headers: { 'content-type': 'application/json' } })
+    expect(fleet.requests.map(({ reason }) => reason)).toEqual(['last'])
   })
 
   test('an id beyond the limit is 400 as JSON', async () => {
@@ -309,6 +358,17 @@ describe('startApi', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 400 /)
     expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ error: { code: 'bad_request', message: expect.stringContaining('no HTTP request') } })
     expect((await fetch(`http://127.0.0.1:${api.address.port}/healthz`)).status).toBe(200)
+  })
+
+  test('answers a request without Host with an error of the usual form', async () => {
+    const api = await startApi(setUp().api)
+    open.push(api)
+    const socket = connect(api.address.port, '127.0.0.1')
+    socket.end('GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n')
+    let answer = ''
+    for await (const chunk of socket) answer += String(chunk)
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toContain('{"error":{"code":"bad_request","message":"host: the header is missing"}}')
   })
 
   test('names an address that is taken, and the way out', async () => {

@@ -87,6 +87,7 @@ export function readerOf(topic: Topic, partitions: readonly (readonly LogRecord[
 }
 
 export class MemoryHost implements Host {
+  readonly version = '1.2.3'
   readonly command = 'node dist/main.js'
   readonly exits: number[] = []
   signal: (signal: StopSignal) => void = ignore

@@ -19,6 +19,11 @@ function reading(...args: Parameters<typeof readerOf>) {
 const values = (lines: readonly unknown[]) => lines.map((line) => (line as { value: unknown }).value)
 
 describe('log read', () => {
+  test('prints for people what can not steer their terminal', async () => {
+    const { read } = reading('requests', [[json('a\u202eb')]])
+    expect((await read()).stdout).toBe('0/0  {"key":"k","value":"a\\u202eb"}\n')
+  })
+
   test('prints partition after partition, a JSON object a line', async () => {
     const { read, reader } = reading('requests', two)
     const ended = await read('--json')

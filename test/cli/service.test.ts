@@ -12,7 +12,7 @@ import { aConfig, makeLab, MemoryHost, silent } from './lab.ts'
 const CONFIG = loadConfig({ file: 'picket.yaml', text: 'listen: { mqtt: 127.0.0.1:0, http: 127.0.0.1:0 }\nlog: { embedded: { path: /var/lib/picket } }\n' })
 
 /** Runs until `greeted`; what the app does is up to `picket`. */
-function running(picket: Partial<RunningPicket> = {}, ready: Promise<void> = Promise.resolve()) {
+function running(picket: Partial<RunningPicket> = {}, ready: Promise<void> = Promise.resolve(), config = CONFIG) {
   const host = new MemoryHost()
   const clock = new ManualClock()
   const { io, printed } = makeLab({ host, clock })
@@ -26,7 +26,7 @@ function running(picket: Partial<RunningPicket> = {}, ready: Promise<void> = Pro
     await ready
     return { app: new Fleet(), mqtt: { host: '127.0.0.1', port: 1883 }, stop: async () => void stops++, ...picket }
   }
-  const ended = runPicket(io, CONFIG, { metrics: makePrometheus({ processMetrics: false }), logger, start }).then(
+  const ended = runPicket(io, config, { metrics: makePrometheus({ processMetrics: false }), logger, start }).then(
     () => 'drained',
     (error: unknown) => error,
   )
@@ -52,6 +52,14 @@ describe('the greeting', () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
     host.signal('SIGTERM')
     expect(await ended).toBe('drained')
+  })
+
+  test('says where devices connect as the config does, with the port there is', async () => {
+    const text = 'listen: { mqtt: 0.0.0.0:0, http: 127.0.0.1:0 }\nauth: { credentials: ./credentials }\n'
+    const { host, greeted, ended } = running({ mqtt: { host: '0.0.0.0', port: 1884 } }, Promise.resolve(), loadConfig({ file: 'picket.yaml', text }))
+    expect(await greeted()).toContain('devices  connect to mqtt://0.0.0.0:1884 and')
+    host.signal('SIGTERM')
+    await ended
   })
 })
 

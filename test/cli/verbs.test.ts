@@ -1,7 +1,8 @@
 /** The verbs that speak to a running Picket, and what the command line says and ends with when used wrongly. */
 import { describe, expect, test } from 'vitest'
+import { PipelineError } from '../../src/core/errors.ts'
 import { aDevice, anIncident, Fleet } from '../api/fleet.ts'
-import { aConfig, makeLab } from './lab.ts'
+import { aConfig, makeLab, readerOf } from './lab.ts'
 
 const URL_ARGS = ['--url', 'http://picket.test']
 
@@ -36,6 +37,10 @@ describe('usage', () => {
     }
   })
 
+  test('--version is the version, and ends with 0', async () => {
+    expect(await makeLab().run('--version')).toMatchObject({ code: 0, stdout: '1.2.3\n', stderr: '' })
+  })
+
   test('a config that is wrong ends with 2 and names file, key and value', async () => {
     const { code, stderr } = await makeLab().run('devices', '--config', aConfig('listen: { http: nowhere }\n'))
     expect(code).toBe(2)
@@ -46,6 +51,30 @@ describe('usage', () => {
     const { code, stderr } = await makeLab().run('devices', '--config', aConfig(), '--set', 'listen.htp=1')
     expect(code).toBe(2)
     expect(stderr).toContain('did you mean http')
+  })
+})
+
+describe('a secret that is not in the environment', () => {
+  const config = () => aConfig('listen: { http: 127.0.0.1:18080 }\nnotify: [{ webhook: { url: "http://h/", secret: "${PICKET_TEST_UNSET}" } }]\n')
+
+  test('is no matter of the verbs that send nothing', async () => {
+    const fetch = async () => new Response('{"devices":[]}')
+    expect((await makeLab({ fetch }).run('devices', '--config', config())).code).toBe(0)
+    expect((await makeLab({ reader: readerOf('requests', [[]]) }).run('log', 'read', 'requests', '--config', config())).code).toBe(0)
+  })
+
+  test('is demanded by run', async () => {
+    const { code, stderr } = await makeLab().run('run', '--config', config())
+    expect(code).toBe(2)
+    expect(stderr).toContain('needs the environment variable PICKET_TEST_UNSET')
+  })
+})
+
+describe('a start that fails', () => {
+  test('for a layout the log was not made with ends with 2', async () => {
+    const start = () => Promise.reject(new PipelineError('PARTITIONS_CHANGED', 'set sources.0.device back'))
+    const { code, stderr } = await makeLab({ start }).run('run', '--config', aConfig(), '--log-level', 'silent')
+    expect([code, stderr]).toEqual([2, 'picket: set sources.0.device back\n'])
   })
 })
 
@@ -113,6 +142,12 @@ describe('incidents', () => {
     expect(stdout).toContain('limits    vibration  6.5       9.3       – to 7.1')
   })
 
+  test('one shows its numbers by four digits', async () => {
+    const votes = [{ detector: 'level', metric: 'vibration', surprise: 6.5, observed: 40.12345678901234, expected: [1.9999999999999998, 3.00000000000004] as const }]
+    const { stdout } = await makeLab({ fleet: new Fleet({ incidents: [anIncident({ votes })] }) }).run('incidents', 'i1', ...URL_ARGS)
+    expect(stdout).toMatch(/level +vibration +6\.5 +40\.12 +2 to 3\n/)
+  })
+
   test('an unknown one ends with 1', async () => {
     const { code, stderr } = await makeLab({ fleet: new Fleet() }).run('incidents', 'zz', ...URL_ARGS)
     expect(code).toBe(1)
@@ -122,10 +157,10 @@ describe('incidents', () => {
 
 describe('devices', () => {
   test('are a table for people, no name of theirs steering the terminal', async () => {
-    const devices = [aDevice({ id: 'p\u001b[31m', learning: 0.5, lastSeen: null, metrics: { a: 1.234567, b: true, c: null, d: 4, e: 5 } })]
+    const devices = [aDevice({ id: 'p\u001b[3\u202e', learning: 0.5, lastSeen: null, metrics: { a: 1.234567, b: true, c: null, d: 4, e: 5 } })]
     const { stdout } = await makeLab({ fleet: new Fleet({ devices }) }).run('devices', ...URL_ARGS)
     expect(stdout).toBe(
-      'DEVICE     CLASS  STATE   LEARNT  LAST SEEN  METRICS\np\\x1b[31m  pump   normal  50%     –          a=1.2346 b=true c=null d=4 +1\n',
+      'DEVICE         CLASS  STATE   LEARNT  LAST SEEN  METRICS\np\\x1b[3\\u202e  pump   normal  50%     –          a=1.2346 b=true c=null d=4 +1\n',
     )
   })
 
@@ -171,5 +206,10 @@ describe('quarantine and release', () => {
     const { code, stderr } = await makeLab({ fleet: new Fleet() }).run('release', 'p9', '--reason', 'x', ...URL_ARGS)
     expect(code).toBe(1)
     expect(stderr).toContain("device 'p9': not known")
+  })
+
+  test('a name that would steer the terminal is escaped in a refusal too', async () => {
+    const { stderr } = await makeLab({ fleet: new Fleet() }).run('release', 'p\u202e9', '--reason', 'x', ...URL_ARGS)
+    expect(stderr).toContain("device 'p\\u202e9': not known")
   })
 })

@@ -12,9 +12,9 @@ describe('the files that ship', () => {
     expect(loadConfig({ file: `config/${file}`, environment: {} }).settings.classes['default']).toBeDefined()
   })
 
-  it('say nothing in picket.yaml that is not the default', () => {
+  it('say nothing in picket.yaml that is not the default, but the units of the first device’s class', () => {
     const { file: _, ...config } = loadConfig({ file: 'config/picket.yaml', environment: {} })
-    const { file: __, ...defaults } = load('')
+    const { file: __, ...defaults } = load('classes: { pump: { metrics: { vibration: { unit: mm/s }, temperature: { unit: °C } } } }')
     expect(config).toEqual(defaults)
   })
 
@@ -115,10 +115,22 @@ describe('--set', () => {
   })
 })
 
+describe('--set without a value', () => {
+  it('is null: the key is not set, whatever the file says', () => {
+    expect(load('log: { embedded: { path: elsewhere } }', ['log.embedded.path=null']).log.embedded.path).toBe('./data')
+  })
+})
+
 describe('secrets', () => {
   it('are read from the environment', () => {
     const { notify } = load('notify: [{ webhook: { url: "http://h/", secret: "a-${HOOK}-b" } }]', [], { HOOK: 's' })
     expect(notify[0]!.webhook.secret).toBe('a-s-b')
+  })
+
+  it('stay as they are written where nobody needs them and the variable is not set', () => {
+    const text = 'notify: [{ webhook: { url: "http://h/", secret: "a-${HOOK}-${OTHER}" } }]'
+    const { notify } = loadConfig({ file: 'test.yaml', text, environment: { OTHER: 'o' }, unsetSecrets: 'leave' })
+    expect(notify[0]!.webhook.secret).toBe('a-${HOOK}-o')
   })
 })
 

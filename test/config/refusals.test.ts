@@ -181,6 +181,14 @@ describe('--set', () => {
     ])
   })
 
+  it.each(['listen.http=', 'listen.http= '])('refuses %j, which says nothing', (argument) => {
+    expect(refusal('', [argument])).toEqual([`--set ${argument}: has no value after the =; null stands for a key that is not set`])
+  })
+
+  it('says once that a text is no list', () => {
+    expect(refusal('', ['roles=ingest'])).toEqual(['--set roles: roles: is "ingest"; allowed: a list of 1 to 3 roles'])
+  })
+
   it('refuses a value that is not YAML', () => {
     expect(refusal('', ['detectors=[level'])[0]).toMatch(/^--set detectors=\[level: is not YAML after the =: /)
   })

@@ -111,6 +111,18 @@ describe('a refusal', () => {
     expect(() => decode('{"motor":{"axis":[1]}}')).toThrow('field "motor.axis" is a list, expected a number, true, false, text, null or an object')
   })
 
+  it.each([
+    ['{"ts":{}}', 'ts is an object, expected'],
+    ['{"ts":[]}', 'ts is a list, expected'],
+    ['{"ts":true}', 'ts is true, expected'],
+    ['x"y', 'payload is no JSON: Unexpected token \'x\', "x"y" is not valid JSON'],
+    ['{"temperature":1,"pressure":2,', 'payload is no JSON: Expected double-quoted property name in JSON at position 30'],
+    ['\n\u001bx', 'payload is no JSON: Unexpected token \'\\u001b\''],
+    ['\ufeff{"a":1}', 'payload begins with a byte order mark (BOM), expected JSON without one'],
+  ])('of %j is said plainly', (text, message) => {
+    expect(() => decode(text)).toThrow(message)
+  })
+
   it('does not come at the limit itself', () => {
     expect(decode(deep(4)).fields[0]?.metric).toBe('a.a.a.a')
   })

@@ -90,13 +90,6 @@ describe('a message', () => {
     expect(meters.of('picket_ingest_flush_seconds')).toBeCloseTo(0.02)
   })
 
-  it('that fits no pattern is dropped, counted and acknowledged', async () => {
-    const { clock, cluster, meters, source } = await started()
-    await source.send('other/x', '1')
-    await clock.advance(0)
-    expect([messagesIn(cluster, 0), messagesIn(cluster, 1), deadLettersIn(cluster)]).toEqual([[], [], []])
-    expect(meters.of('picket_messages_dropped_total', 'ingest', 'topic')).toBe(1)
-  })
 })
 
 describe('an append', () => {
@@ -168,6 +161,19 @@ describe('a message that can not be read', () => {
     expect([letter!.reason, letter!.bytes, Buffer.from(letter!.payload, 'base64').length]).toEqual(['payload_size', 70_000, DEAD_LETTER_PAYLOAD_BYTES])
   })
 
+  it('for its topic, which fits no pattern, is a dead letter too, acknowledged after that is durable', async () => {
+    const { clock, cluster, meters, source } = await started(slow)
+    const ack = source.send('other/x', '1')
+    await clock.advance(10)
+    expect(await isPending(ack)).toBe(true)
+    await clock.advance(20)
+    await ack
+    expect([messagesIn(cluster, 0), messagesIn(cluster, 1)]).toEqual([[], []])
+    const text = 'topic "other/x" fits none of telemetry/+/+, telemetry/+/+/+'
+    expect(deadLettersIn(cluster)).toEqual([expect.objectContaining({ reason: 'topic', text, topic: 'other/x', payload: Buffer.from('1').toString('base64') })])
+    expect(meters.of('picket_dead_letters_total', 'topic')).toBe(1)
+  })
+
   it('for its device name is a dead letter too', async () => {
     const { clock, cluster, source } = await started()
     void source.send('telemetry/pump/a\0b', '{"t":1}')
@@ -190,6 +196,13 @@ describe('a message that can not be read', () => {
     void source.send(PUMP, 'x')
     await clock.advance(0)
     expect(lines.map(({ fields }) => [fields['reason'], fields['leftOut']])).toEqual([['not_json', 0], ['array', 0], ['not_json', 4]])
+  })
+
+  it('has its client and topic in the line as they are, cut where they are long', async () => {
+    const { clock, lines, source } = await started()
+    void source.send(`telemetry/pump/${'p'.repeat(100)}`, 'x')
+    await clock.advance(0)
+    expect(lines[0]?.fields).toMatchObject({ client: 'c1', topic: `telemetry/pump/${'p'.repeat(49)}…` })
   })
 })
 

@@ -17,6 +17,12 @@ const publish = (topic: string, payload: string | Buffer, more: { qos?: 0 | 1 | 
 /** An MQTT string with its length. */
 const text = (value: string) => Buffer.concat([Buffer.of(value.length >> 8, value.length & 255), Buffer.from(value, 'latin1')])
 
+const OPTIONS = {
+  name: 'embedded', listen: { host: '127.0.0.1', port: 0 }, credentials: null, telemetry: ['telemetry/{class}/{device}'],
+  limits: { packetBytes: 10_000, connections: 20, topicLength: 100, subscriptionsPerClient: 10, retainedTopics: 10, nameLength: 64 },
+  clock: systemClock,
+}
+
 let broker: Broker
 let meters: Meters
 const received: Message[] = []
@@ -24,11 +30,7 @@ const sockets = new Set<Socket>()
 
 beforeAll(async () => {
   meters = new Meters()
-  broker = createBroker({
-    name: 'embedded', listen: { host: '127.0.0.1', port: 0 }, credentials: null, telemetry: ['telemetry/{class}/{device}'],
-    limits: { packetBytes: 10_000, connections: 20, topicLength: 100, subscriptionsPerClient: 10, retainedTopics: 10, nameLength: 64 },
-    clock: systemClock, logger: keepingLogger().logger, metrics: meters,
-  })
+  broker = createBroker({ ...OPTIONS, logger: keepingLogger().logger, metrics: meters })
   await broker.start(async (message) => void received.push(message))
 })
 
@@ -70,6 +72,8 @@ describe('a connection is ended', () => {
     ['that begins with something else than CONNECT', [publish('telemetry/pump/p', '1')]],
     ['that sends CONNECT twice', [CONNECT, CONNECT]],
     ['of another protocol', [Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')]],
+    ['that publishes with QoS 1 and packet id 0', [CONNECT, publishUnnumbered(1)]],
+    ['that publishes with QoS 2 and packet id 0', [CONNECT, publishUnnumbered(2)]],
     ['with reserved flags', [CONNECT, Buffer.of(0x8f, 0x02, 0x00, 0x01)]],
     ['with QoS 3', [CONNECT, Buffer.of(0x36, 0x07, 0x00, 0x03, 0x74, 0x2f, 0x74, 0x00, 0x01)]],
     ['with a packet too large, announced only', [CONNECT, Buffer.of(0x30, 0xff, 0xff, 0xff, 0x7f)]],
@@ -92,10 +96,28 @@ describe('a connection is ended', () => {
     await expectAlive()
   })
 
+  function publishUnnumbered(qos: 1 | 2): Buffer {
+    const body = Buffer.concat([text('telemetry/pump/p'), Buffer.of(0, 0), Buffer.from('1')])
+    return Buffer.concat([Buffer.of(0x30 | (qos << 1), body.length), body])
+  }
+
   function publishRaw(topic: string): Buffer {
     const body = Buffer.concat([text(topic), Buffer.from('1')])
     return Buffer.concat([Buffer.of(0x30, body.length), body])
   }
+
+  it('with a line that says from where, before it has said CONNECT', async () => {
+    const { logger, lines } = keepingLogger()
+    const other = createBroker({ ...OPTIONS, logger, metrics: new Meters() })
+    await other.start(async () => undefined)
+    const socket = connectSocket(other.address().port, '127.0.0.1').on('error', () => undefined)
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    const port = await new Promise<number>((resolve) => socket.once('connect', () => resolve(socket.localPort!)))
+    socket.write('GET / HTTP/1.1\r\n\r\n')
+    await closed
+    await other.stop()
+    expect(lines.map(({ fields }) => [fields['client'], fields['remote']])).toEqual([['', `127.0.0.1:${port}`]])
+  })
 
   it('when there are too many, and counted', async () => {
     const many = Array.from({ length: 20 }, () => open())

@@ -50,3 +50,17 @@ it('a stop ends the pause at once', async () => {
   }
   await untilStopped(work, { clock: new ManualClock(), signal: stop.signal })
 })
+
+it.each([
+  ['FENCED', []],
+  ['DISK_FULL', ['DISK_FULL']],
+] as const)('of %s after a stop, %j is told: being fenced then is the stop itself', async (code, told) => {
+  const stop = new AbortController()
+  const codes: string[] = []
+  const work = async () => {
+    stop.abort()
+    throw new PipelineError(code, 'passing')
+  }
+  await untilStopped(work, { clock: new ManualClock(), signal: stop.signal, passing: (error) => codes.push(error.code) })
+  expect(codes).toEqual(told)
+})

@@ -102,8 +102,8 @@ describe('a takeover', () => {
   })
 
   it.each([
-    [{ partitions: 3 }, 'the log was made with 2 partitions, the config asks for 3: set partitions back to 2'],
-    [{ key: 'site' }, "the log was made with log.key 'device', the config asks for 'site': set log.key back to 'device'"],
+    [{ partitions: 3 }, 'the log was made with 2 partitions, the config asks for 3: set log.embedded.partitions back to 2, or start with an empty log by another log.embedded.path'],
+    [{ key: 'site' }, "the log was made with devices named by 'device', the config names them by 'site': set sources.0.device back to 'device', or start with"],
   ])('asked for %o refuses, says what to do, and writes nothing', async (more, message) => {
     const store = new RecordingStore({})
     const owned = await takeOver(options(store, more))

@@ -45,6 +45,12 @@ describe('plainLine', () => {
     expect(plainLine(lines[0]!)).not.toMatch(/\u001b|\n./)
   })
 
+  test('lets no name turn the direction of the line', () => {
+    const { logger, lines } = logged()
+    logger.info({ device: 'a\u202eb', all: ['\u2066'] }, 'from \u200f')
+    expect(plainLine(lines[0]!)).not.toMatch(/\p{Bidi_Control}/u)
+  })
+
   test('shows the stack of an error', () => {
     const { logger, lines } = logged()
     logger.error({ error: new Error('no') }, 'failed')

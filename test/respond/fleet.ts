@@ -58,6 +58,13 @@ export const SETTINGS: Settings = {
 
 export const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
+/** Keeps `LEVEL MESSAGE` of each line, but those of debug. */
+export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {
+  const lines: string[] = []
+  const at = (level: string) => (_: unknown, message: string) => void lines.push(`${level} ${message}`)
+  return { lines, logger: { debug: () => undefined, info: at('info'), warn: at('warn'), error: at('error') } }
+}
+
 /** Half a jitter, always. */
 export const steady: Random = { id: () => 'f'.repeat(24), fraction: () => 1 }
 

@@ -13,6 +13,7 @@ import { encodeIncidentRecord } from '../../src/log/revision.ts'
 import type { IncidentRecord } from '../../src/log/revision.ts'
 import { parseLine } from '../../src/respond/ledger.ts'
 import type { Line } from '../../src/respond/ledger.ts'
+import type { Logger } from '../../src/ops/logger.ts'
 import type { ResponderLimits } from '../../src/respond/outbox.ts'
 import { createResponder } from '../../src/respond/responder.ts'
 import type { Responder } from '../../src/respond/responder.ts'
@@ -28,6 +29,7 @@ export interface ProcessOptions {
   readonly settingsHash?: string
   readonly limits?: Partial<ResponderLimits>
   readonly notifiers?: readonly MemoryNotifier[]
+  readonly logger?: Logger
   /** Around what the log gives the leader. */
   readonly around?: (owned: Owned) => Owned
 }
@@ -67,8 +69,8 @@ export class Stage {
     const enforcer = new MemoryEnforcer()
     const notifier = new MemoryNotifier()
     const metrics = new CountingMetrics()
-    const { settings = SETTINGS, settingsHash = 'hash-1', limits = {}, notifiers = [notifier], around = (owned) => owned } = options
-    const responder = createResponder({ log, clock: this.clock, random: steady, metrics, logger: silent, settings, settingsHash, notifiers, enforcer, limits })
+    const { settings = SETTINGS, settingsHash = 'hash-1', limits = {}, notifiers = [notifier], logger = silent, around = (owned) => owned } = options
+    const responder = createResponder({ log, clock: this.clock, random: steady, metrics, logger, settings, settingsHash, notifiers, enforcer, limits })
     const stop = new AbortController()
     const ended = log.lead('respond', (owned) => responder.run(around(owned)), stop.signal)
     await this.clock.advance(0)

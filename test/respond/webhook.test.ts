@@ -152,3 +152,10 @@ describe('a webhook', () => {
     expect(clock.pending).toBe(0)
   })
 })
+
+it('says nothing of its URL where it fails, which may hold a secret', async () => {
+  const secretly = 'http://user:password@127.0.0.1:1/hook/token'
+  const { detail } = await webhook(null, secretly).notify({ id: 'n', incident: incident() })
+  expect(detail).toContain('(the URL)')
+  expect(detail).not.toMatch(/password|token/)
+})

@@ -12,8 +12,13 @@ export function eventTime(claimed: unknown): number {
     const time = isoTime(claimed)
     if (time !== null) return time
   }
-  const shown = typeof claimed === 'string' ? quoted(claimed) : typeof claimed === 'number' ? String(claimed) : `a ${typeof claimed}`
-  throw new Refusal('event_time', `ts is ${shown}, expected ms since epoch or ISO 8601 with its zone such as "2026-01-31T08:00:00Z"`)
+  throw new Refusal('event_time', `ts is ${shown(claimed)}, expected ms since epoch or ISO 8601 with its zone such as "2026-01-31T08:00:00Z"`)
+}
+
+function shown(claimed: unknown): string {
+  if (typeof claimed === 'string') return quoted(claimed)
+  if (typeof claimed === 'object') return Array.isArray(claimed) ? 'a list' : 'an object'
+  return String(claimed)
 }
 
 function isoTime(text: string): number | null {

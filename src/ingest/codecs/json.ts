@@ -3,7 +3,7 @@ import { KIND_BOOLEAN, KIND_CATEGORY, KIND_MISSING, KIND_NUMBER } from '../../co
 import type { Field, Sample } from '../../core/message.ts'
 import { hashText } from '../../core/hash.ts'
 import { errorText } from '../../core/errors.ts'
-import { checkName, quoted, Refusal } from '../refusal.ts'
+import { checkName, plain, quoted, Refusal } from '../refusal.ts'
 import type { IngestLimits } from '../limits.ts'
 import { eventTime } from './event-time.ts'
 
@@ -28,10 +28,11 @@ export function decodeJson(text: string, metric: string | null, limits: IngestLi
 }
 
 function parse(text: string): unknown {
+  if (text.startsWith('\ufeff')) throw new Refusal('not_json', 'payload begins with a byte order mark (BOM), expected JSON without one')
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new Refusal('not_json', `payload is no JSON: ${quoted(errorText(error))}`)
+    throw new Refusal('not_json', `payload is no JSON: ${plain(errorText(error))}`)
   }
 }
 
