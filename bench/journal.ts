@@ -1,8 +1,10 @@
 /**
  * Bench: from a frame to the durable decision that follows it, on the embedded log, with small frames in the ledger's group and in the bulk
- * file, turn by turn in one run; and the disk's own fdatasync beside it. How to run it stands in docs/journal.md.
+ * file, turn by turn in one run; and the disk's own fdatasync beside it. Works in a folder of its own, in that for temporary files or in the
+ * one given, and removes it. How to run it stands in docs/journal.md.
  */
 import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openJournal } from '../src/log/journal/journal.ts'
 import type { Journal } from '../src/log/journal/journal.ts'
@@ -10,7 +12,7 @@ import type { Owned } from '../src/log/log.ts'
 import { delay, systemClock } from '../src/ops/clock.ts'
 import { systemRandom } from '../src/ops/random.ts'
 
-const folder = process.argv[2] ?? '.'
+const folder = await mkdtemp(join(process.argv[2] ?? tmpdir(), 'picket-journal-bench-'))
 const WINDOW_MS = 1_000
 const WINDOWS = 8
 /** 200 B a message. */
@@ -50,10 +52,12 @@ interface Run {
   readonly acked: number[]
   readonly decided: number[]
   kept: number
+  /** Decisions that are to come. */
+  asked: number
 }
 
 async function start(placement: Placement): Promise<Run> {
-  const path = await mkdtemp(join(folder, 'journal-bench-'))
+  const path = await mkdtemp(join(folder, 'journal-'))
   const journal = await openJournal({ path, partitions: 4, key: 'device', clock: systemClock, random: systemRandom, riderBytes: placement.riderBytes })
   const frame = await new Promise<Owned>((resolve) => {
     const lead = async (owned: Owned) => {
@@ -63,7 +67,7 @@ async function start(placement: Placement): Promise<Run> {
     }
     void journal.lead('respond', lead, new AbortController().signal)
   })
-  const run: Run = { placement, path, journal, frame, acked: [], decided: [], kept: 0 }
+  const run: Run = { placement, path, journal, frame, acked: [], decided: [], kept: 0, asked: 0 }
   void journal.tail('readings', new Map(), (slice) => detect(run, slice.records), new AbortController().signal)
   void journal.tail('incidents', new Map(), (slice) => respond(run, slice.records), new AbortController().signal)
   return run
@@ -98,17 +102,18 @@ async function window(run: Run, load: Load): Promise<void> {
   for (let n = 0; performance.now() < end; n++) {
     const began = performance.now()
     const key = n % load.oddOneIn === 0 ? String(began) : ''
+    if (key) run.asked++
     const { flushed } = await run.journal.append('readings', n % 4, [{ key, value: Buffer.alloc(bytes, n) }])
     run.kept += bytes
     void flushed.then(() => run.acked.push(performance.now() - began))
     await delay(systemClock, load.frameMs)
   }
-  await run.journal.flushed()
+  while (run.decided.length < run.asked) await delay(systemClock, 1)
 }
 
 /** What an append of 4 KiB and its fdatasync take at the load's pace, nothing else going on. */
 async function syncs({ frameMs }: Load): Promise<number[]> {
-  const path = join(folder, 'journal-bench-sync')
+  const path = join(folder, 'sync')
   const file = await open(path, 'w')
   const took: number[] = []
   const bytes = Buffer.alloc(4_096, 1)
@@ -139,12 +144,12 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-for (const load of LOADS) {
+async function measure(load: Load): Promise<void> {
   say(`\n${load.name}`)
   const took: number[] = []
   const runs = [await start(PLACEMENTS[0]!), await start(PLACEMENTS[1]!)]
   for (const run of runs) await window(run, load)
-  for (const run of runs) run.acked.length = run.decided.length = 0
+  for (const run of runs) run.acked.length = run.decided.length = run.asked = 0
   for (let n = 0; n < WINDOWS; n++) {
     took.push(...(await syncs(load)))
     for (const run of n % 2 ? runs.toReversed() : runs) await window(run, load)
@@ -156,6 +161,12 @@ for (const load of LOADS) {
     say(`  ${name} decision ${quantiles(run.decided)}`)
     say(`  ${name} ${((await sizeOf(run.path)) / run.kept).toFixed(2)} bytes on disk a byte of frame`)
     await run.journal.close()
-    await rm(run.path, { recursive: true })
   }
+}
+
+say(`in ${folder}, which is removed at the end`)
+try {
+  for (const load of LOADS) await measure(load)
+} finally {
+  await rm(folder, { recursive: true })
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** Picks a command: brings the verbs together with the real terminal, network, clock and log. */
+import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import type { CliIo, Host, Output } from './cli/io.ts'
 import { runCli } from './cli/program.ts'
@@ -18,6 +19,7 @@ const host: Host = {
     process.on('unhandledRejection', each)
   },
   exit: (code) => process.exit(code),
+  version: (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version,
   command: `node ${relative(process.cwd(), process.argv[1] ?? 'dist/main.js')}`,
 }
 

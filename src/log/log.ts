@@ -127,7 +127,7 @@ export interface Log {
 
   /**
    * Appends in order; resolves when readers can see the records, before they are durable.
-   * Two appends to one partition keep the order of the calls. Throws IO, DISK_FULL, CLOSED: nothing was appended.
+   * Two appends to one partition keep the order of the calls. Throws IO, DISK_FULL, CLOSED, or LOCKED (a stop): nothing was appended.
    */
   append(topic: Topic, partition: number, records: readonly LogRecord[]): Promise<Appended>
 

@@ -69,10 +69,13 @@ function plainValue(value: unknown): string {
   if (typeof value === 'string') return /^[^\s"=\p{C}]+$/u.test(value) ? value : JSON.stringify(clean(value))
   if (value !== null && typeof value === 'object' && 'stack' in value && 'message' in value)
     return [String(value.message), ...String(value.stack).split('\n')].map(clean).join('\n  ')
-  return JSON.stringify(value)
+  return clean(JSON.stringify(value))
 }
 
-/** Names come from devices: no control character of theirs reaches a terminal. */
+/** Names come from devices: nothing of theirs steers a terminal, or turns the direction of what stands around it. */
 function clean(text: string): string {
-  return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, (char) => {
+    const code = char.charCodeAt(0).toString(16)
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`
+  })
 }

@@ -60,6 +60,20 @@ describe('readiness', () => {
     expect(worker.detect.reasons()).toEqual(['no configuration in readings/0', 'no configuration in readings/1'])
     const idle = await stage.work()
     expect(idle.detect.reasons()).toEqual(['readings/0 is not owned yet', 'readings/1 is not owned yet'])
+    expect([worker.detect.missing(), idle.detect.missing()]).toEqual([[], ['readings/0 is not owned yet', 'readings/1 is not owned yet']])
+  })
+
+  it('says what the takeover of a partition failed by, until it is taken over', async () => {
+    const stage = new Stage()
+    stage.faults.fail = ({ kind }) => (kind === 'commit' ? 'DISK_FULL' : undefined)
+    const worker = await stage.work()
+    const { detect } = worker
+    expect(detect.missing()).toEqual([expect.stringMatching(/^readings\/0 is not owned yet: .+/)])
+    delete stage.faults.fail
+    await stage.clock.advance(10_000)
+    expect(detect.missing()).toEqual([])
+    await stage.end(worker)
+    expect(detect.missing()).toEqual(['readings/0 is not owned yet'])
   })
 })
 

@@ -2,9 +2,9 @@
 import { assert } from '../../core/assert.ts'
 import { PipelineError } from '../../core/errors.ts'
 import type { Clock } from '../../ops/clock.ts'
+import { Bell } from '../bell.ts'
 import { COMPACTED, TOPICS } from '../log.ts'
 import type { Appended, Bounds, LogRecord, Slice, StoredRecord, Topic, Write } from '../log.ts'
-import { Bell } from './bell.ts'
 import type { Catalog, Track } from './catalog.ts'
 import type { DamageReport } from './damage.ts'
 import { FLAG_COMMIT, KIND_LOW, KIND_RECORD, makeEntry, MOST_KEY_BYTES, MOST_PAYLOAD_BYTES, trackId } from './entry.ts'
@@ -52,6 +52,7 @@ export class Core {
   /** The last of those who wait for room, or null. */
   #line: Promise<void> | null = null
   #refusal: { readonly until: number; readonly error: PipelineError } | null = null
+  #evicted: PipelineError | null = null
   #closed = false
 
   constructor(options: CoreOptions) {
@@ -174,19 +175,32 @@ export class Core {
     for (const bell of this.#bells.values()) bell.ring()
   }
 
+  /** The folder was taken away: nothing is taken any more. */
+  evict(error: PipelineError): void {
+    this.#evicted = error
+  }
+
+  get isEvicted(): boolean {
+    return this.#evicted !== null
+  }
+
   close(): void {
     this.#closed = true
   }
 
+  /** Throws CLOSED, and LOCKED once the folder was taken away. */
   checkOpen(): void {
+    if (this.#evicted) throw this.#evicted
     if (this.#closed) throw new PipelineError('CLOSED', `the journal in ${this.#options.files.folder} is closed`)
   }
 
   checkDisk(): void {
     const refusal = this.#refusal
     if (!refusal || this.#options.clock.monotonic() >= refusal.until) return
-    const code = refusal.error.code === 'DISK_FULL' ? 'DISK_FULL' : 'IO'
-    throw new PipelineError(code, `not taken, a write failed just now: ${refusal.error.message}`, { cause: refusal.error })
+    const { folder } = this.#options.files
+    const cause = refusal.error
+    if (cause.code === 'DISK_FULL') throw new PipelineError('DISK_FULL', `${folder}: the disk is full, nothing is taken until there is room`, { cause })
+    throw new PipelineError('IO', `${folder}: nothing is taken for ${REFUSE_MS} ms after a write that failed: ${cause.message}`, { cause })
   }
 
   /** Runs `enter` behind those that wait already, once there is room. */

@@ -5,13 +5,13 @@ import type { Counter, Metrics } from '../../ops/metrics.ts'
 export type DamageKind =
   | 'file-head' // the first 64 bytes of a file; its entries are read all the same
   | 'start' // the entry a file starts with
-  | 'footer' // of a file that others follow: it is scanned instead
+  | 'footer' // of a file that others follow is damaged: it is scanned instead
   | 'missing' // a file between others is not there
   | 'entry' // one entry of a group; the rest of the group counts
   | 'bytes' // bytes that are no entry, between entries
   | 'marker' // of a group that is whole all the same
   | 'group' // a group that can't be told from a torn one and is dropped
-  | 'torn' // bytes after the last whole group: a write that a crash cut short
+  | 'torn' // bytes after the last whole group, or no footer: a write that a crash or a full disk cut short, no damage
   | 'state' // the newest state is incomplete: an older one is used, or none
 
 export interface Damage {
@@ -52,7 +52,8 @@ export class DamageReport {
       this.found.push(damage)
     }
     this.#counter?.add(1, { what: damage.what })
-    this.#options.logger?.warn({ ...damage }, 'the journal is damaged')
+    if (damage.what === 'torn') this.#options.logger?.info({ ...damage }, 'a write to the journal was cut short, as by a crash or a full disk')
+    else this.#options.logger?.warn({ ...damage }, 'the journal is damaged')
     this.#options.onDamage?.(damage)
   }
 }

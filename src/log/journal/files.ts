@@ -1,9 +1,10 @@
 /** The disk as the journal sees it: one folder of files. `nodeFiles` is the real one; tests have one that loses power. */
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { lockFolder } from './lock.ts'
+import { codeOf } from './system-error.ts'
 
 /** Errors are the system's own (`code` ENOSPC, EIO, ENOENT, …); callers turn them into pipeline errors. */
 export interface OpenFile {
@@ -11,12 +12,12 @@ export interface OpenFile {
   read(into: Uint8Array, at: number): Promise<number>
   /** All of `bytes` at position `at`, or throws, having written any part of it. */
   write(bytes: Uint8Array, at: number): Promise<void>
-  /** As `write`, and what was written, the file's length included, survives a power cut once it resolves. */
-  writeThrough(bytes: Uint8Array, at: number): Promise<void>
   /** What was written survives a power cut once this resolves, the file's length included. */
   datasync(): Promise<void>
   truncate(length: number): Promise<void>
   size(): Promise<number>
+  /** Whether the folder has this very file under that name. */
+  isStill(name: string): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -31,22 +32,29 @@ export interface FilePort {
   unlink(name: string): Promise<void>
   /** Renames and unlinks survive a power cut once this resolves. */
   syncFolder(): Promise<void>
-  /** Makes the folder when it is missing, and keeps other processes out until the returned function is called or this process dies. `token`: of this hold alone. Throws LOCKED. */
-  lock(token: string): Promise<() => Promise<void>>
+  /** Makes the folder when it is missing, and keeps other processes out until the hold is released or this process dies. `token`: of this hold alone. Throws LOCKED. */
+  lock(token: string): Promise<Hold>
+}
+
+/** A folder kept for this process. */
+export interface Hold {
+  /** False once the lock is gone or another's: the folder was deleted, moved or replaced. */
+  isOurs(): Promise<boolean>
+  /** Leaves alone what is another's. */
+  release(): Promise<void>
 }
 
 const FLAGS = {
   read: constants.O_RDONLY,
   write: constants.O_RDWR,
-  // A write that syncs is one trip to the thread pool, not two: 30 µs and 50 µs of CPU less a group (docs/journal.md).
-  create: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | (constants.O_DSYNC ?? 0),
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
 }
 
 export function nodeFiles(folder: string): FilePort {
   return {
     folder,
     list: () => readdir(folder),
-    open: async (name, mode) => new NodeFile(await open(join(folder, name), FLAGS[mode], 0o640), { syncs: mode === 'create' && constants.O_DSYNC !== undefined }),
+    open: async (name, mode) => new NodeFile(folder, await open(join(folder, name), FLAGS[mode], 0o640)),
     rename: (from, to) => rename(join(folder, from), join(folder, to)),
     unlink: (name) => unlink(join(folder, name)),
     async syncFolder() {
@@ -58,20 +66,46 @@ export function nodeFiles(folder: string): FilePort {
       }
     },
     async lock(token) {
-      await mkdir(folder, { recursive: true })
+      await makeFolder(folder)
       return lockFolder(folder, token)
     },
   }
 }
 
-class NodeFile implements OpenFile {
-  readonly #handle: FileHandle
-  /** Whether each write syncs by itself. */
-  readonly #syncs: boolean
+/** Not by `mkdir`'s own `recursive`: where a parent can't be made, as in /proc, that one never ends and takes all memory. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await makeOne(folder)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT' || dirname(folder) === folder) throw error
+    await makeFolder(dirname(folder))
+    await makeOne(folder)
+  }
+}
 
-  constructor(handle: FileHandle, { syncs }: { readonly syncs: boolean }) {
+async function makeOne(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    if (!(await isFolder(folder))) throw error
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch {
+    return false // the caller has the error to tell
+  }
+}
+
+class NodeFile implements OpenFile {
+  readonly #folder: string
+  readonly #handle: FileHandle
+
+  constructor(folder: string, handle: FileHandle) {
+    this.#folder = folder
     this.#handle = handle
-    this.#syncs = syncs
   }
 
   async read(into: Uint8Array, at: number): Promise<number> {
@@ -93,11 +127,6 @@ class NodeFile implements OpenFile {
     }
   }
 
-  async writeThrough(bytes: Uint8Array, at: number): Promise<void> {
-    await this.write(bytes, at)
-    if (!this.#syncs) await this.#handle.datasync()
-  }
-
   datasync(): Promise<void> {
     return this.#handle.datasync()
   }
@@ -108,6 +137,18 @@ class NodeFile implements OpenFile {
 
   async size(): Promise<number> {
     return (await this.#handle.stat()).size
+  }
+
+  /** Numbers of files differ from look to look on some network file systems: one that has a name is believed to be the one of that name. */
+  async isStill(name: string): Promise<boolean> {
+    const mine = await this.#handle.stat({ bigint: true })
+    try {
+      const there = await stat(join(this.#folder, name), { bigint: true })
+      return mine.nlink > 0n || (there.ino === mine.ino && there.dev === mine.dev)
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return false
+      throw error
+    }
   }
 
   close(): Promise<void> {

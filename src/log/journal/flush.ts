@@ -72,10 +72,12 @@ export class Flusher {
   #gathering = new Round()
   #flying: Round | null = null
   #scheduled = false
+  #waiting: (() => void)[] = []
   readonly #pace: Pace
   /** Bulk records that are durable in the ledger alone, in order. */
   #riders: Entry[] = []
   #riderBytes = 0
+  #dead: PipelineError | null = null
   /** What the last ledger marker said of the bulk tracks. */
   readonly #ends = new Map<TrackId, number>()
 
@@ -89,14 +91,14 @@ export class Flusher {
     return this.#gathering.bytes >= MOST_ROUND_BYTES || this.#gathering.count >= MOST_ENTRIES / 2
   }
 
-  /** Resolves when some of what waits has been stored or lost. */
-  async turn(): Promise<void> {
-    await Promise.allSettled([this.#flying?.done ?? this.#gathering.done])
+  /** Resolves when another round begins to gather. */
+  turn(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   /**
    * Appended records, or small commits, in order. The promise is the round's: it resolves when they, and all before them, are durable, and
-   * rejects with IO or DISK_FULL when they are lost; with IN_DOUBT as the cause when only the next start may tell.
+   * rejects with IO, DISK_FULL or LOCKED when they are lost; with IN_DOUBT as the cause when only the next start may tell.
    */
   add(entries: readonly Entry[]): Promise<void> {
     const round = this.#gathering
@@ -123,8 +125,15 @@ export class Flusher {
   /** Everything added so far. */
   flushed(): Promise<void> {
     this.#pace.hurry()
+    if (this.#dead) return rejected(this.#dead)
     if (!this.#gathering.isEmpty) return this.#gathering.done
     return this.#flying?.done ?? Promise.resolve()
+  }
+
+  /** Nothing is durable any more: what waits, what is under way and what comes rejects with `error`. */
+  fail(error: PipelineError): void {
+    this.#dead = error
+    this.#pace.hurry()
   }
 
   /** Puts what rides in the ledger into the bulk file, where it belongs. Call it when nothing is under way. */
@@ -160,10 +169,11 @@ export class Flusher {
     while (!this.#gathering.isEmpty) {
       const round = this.#gathering
       this.#flying = round
-      this.#gathering = new Round()
+      this.#gatherAnew()
       const started = this.#pace.begin(round.bytes)
       try {
-        await this.#store(round)
+        if (!this.#dead) await this.#store(round)
+        if (this.#dead) throw this.#dead
       } catch (error) {
         if (!(error instanceof PipelineError)) throw error // a bug, and fatal: nothing may be acknowledged any more
         this.#lose(round, error)
@@ -176,6 +186,11 @@ export class Flusher {
       if (!this.#gathering.hasLedger) await this.#pace.gap()
     }
     this.#scheduled = false
+  }
+
+  #gatherAnew(): void {
+    this.#gathering = new Round()
+    for (const wake of this.#waiting.splice(0)) wake()
   }
 
   async #store(round: Round): Promise<void> {
@@ -255,14 +270,14 @@ export class Flusher {
   #lose(round: Round, error: PipelineError): void {
     const later = this.#gathering
     this.#flying = null
-    this.#gathering = new Round()
+    this.#gatherAnew()
     const was = new Map<Track, number>()
     for (const track of this.#options.catalog.tracks()) {
       was.set(track, track.next)
       track.next = track.durable
     }
     this.#options.onLost(error, was)
-    const code = error.code === 'DISK_FULL' ? 'DISK_FULL' : 'IO'
+    const code = error.code === 'DISK_FULL' || error.code === 'LOCKED' ? error.code : 'IO'
     round.reject(error.code === code ? error : new PipelineError(code, error.message, { cause: error }))
     later.reject(new PipelineError(code, `not written, as what came before it was not: ${error.message}`))
   }
@@ -275,6 +290,12 @@ export class Flusher {
 function measure(round: Round, entry: Entry): void {
   round.bytes += entryBytes(entry) + ROOM_FOR_MARKERS
   round.count++
+}
+
+function rejected(error: PipelineError): Promise<void> {
+  const promise = Promise.reject(error)
+  promise.catch(() => undefined) // nobody has to listen, as with a round's
+  return promise
 }
 
 function asRider(entry: Entry): Entry {

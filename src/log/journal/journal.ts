@@ -1,5 +1,5 @@
 /** The embedded log: the log port over files in one folder of one process. `docs/journal.md` has the format and the order of writes. */
-import { isPipelineError, PipelineError } from '../../core/errors.ts'
+import type { PipelineError } from '../../core/errors.ts'
 import type { Clock } from '../../ops/clock.ts'
 import type { Logger } from '../../ops/logger.ts'
 import type { Gauge, Metrics } from '../../ops/metrics.ts'
@@ -11,14 +11,16 @@ import { DamageReport } from './damage.ts'
 import type { Damage } from './damage.ts'
 import { KIND_RECORD, makeEntry } from './entry.ts'
 import { nodeFiles } from './files.ts'
-import type { FilePort } from './files.ts'
+import type { FilePort, Hold } from './files.ts'
 import { Flusher } from './flush.ts'
 import { Owning } from './owning.ts'
 import { recover } from './recovery.ts'
 import type { Recovered } from './recovery.ts'
 import { repairState } from './repair.ts'
 import { Retention } from './retention.ts'
-import { codeOf, SegmentWriter } from './writer.ts'
+import { lockingError, openingError } from './system-error.ts'
+import { Watch } from './watch.ts'
+import { SegmentWriter } from './writer.ts'
 
 export interface JournalOptions {
   /** The folder; made when it is missing. */
@@ -65,20 +67,37 @@ export interface JournalStats {
 
 /**
  * Locks the folder and recovers what is in it; what was damaged is reported and skipped. Throws LOCKED, PARTITIONS_CHANGED, BAD_CONFIG for
- * a folder a newer Picket wrote, IO, DISK_FULL.
+ * a folder that can't be used or that a newer Picket wrote, IO, DISK_FULL. Once the folder is deleted or replaced under it, all that
+ * works with it rejects with LOCKED.
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const files = options.files ?? nodeFiles(options.path)
-  const unlock = await files.lock(options.random.id())
+  const hold = await lock(files, options.random.id())
   try {
-    return await openLocked(files, options, unlock)
+    return await openHeld(files, options, hold)
   } catch (error) {
-    await unlock()
-    throw toPipelineError(error, files.folder)
+    throw openingError(error, files.folder)
   }
 }
 
-async function openLocked(files: FilePort, options: JournalOptions, unlock: () => Promise<void>): Promise<Journal> {
+async function lock(files: FilePort, token: string): Promise<Hold> {
+  try {
+    return await files.lock(token)
+  } catch (error) {
+    throw lockingError(error, files.folder)
+  }
+}
+
+async function openHeld(files: FilePort, options: JournalOptions, hold: Hold): Promise<Journal> {
+  try {
+    return await openLocked(files, options, hold)
+  } catch (error) {
+    await hold.release()
+    throw error
+  }
+}
+
+async function openLocked(files: FilePort, options: JournalOptions, hold: Hold): Promise<Journal> {
   const settings = { ...DEFAULTS, ...options }
   const { partitions, key, clock, logger, metrics } = options
   const layout = { partitions, key }
@@ -88,11 +107,18 @@ async function openLocked(files: FilePort, options: JournalOptions, unlock: () =
   if (recovered.layout) checkLayout(recovered.layout, layout)
   const { catalog, nextGroup } = recovered
   const onLeft = (file: string, error: unknown) => logger?.error({ file, error: String(error) }, 'a file of the journal is left as it is after an error')
+  const onEvicted = (error: PipelineError) => {
+    core.evict(error)
+    flusher.fail(error)
+    owning.fail(error)
+  }
+  const watch = new Watch({ folder: files.folder, hold, clock, logger, onEvicted })
+  const checkHold = () => watch.check()
   const writer = (journal: 'bulk' | 'ledger') =>
-    new SegmentWriter({ files, journal, catalog, layout, segmentBytes: settings.segmentBytes[journal], nextGroup: nextGroup[journal], onLeft })
+    new SegmentWriter({ files, journal, catalog, layout, checkHold, segmentBytes: settings.segmentBytes[journal], nextGroup: nextGroup[journal], onLeft })
   const writers = { bulk: writer('bulk'), ledger: writer('ledger') }
   const core: Core = new Core({ files, catalog, report, clock, partitions, recentBytes: settings.recentBytes, onLost: () => owning.revoke() })
-  const retention = new Retention({ files, catalog, bytes: settings.retentionBytes, partitions, logger })
+  const retention = new Retention({ files, catalog, bytes: settings.retentionBytes, partitions, logger, checkHold })
   const bytes = metrics?.gauge('picket_journal_bytes', 'Bytes of the journal on the disk.', ['journal'])
   const flusher = new Flusher({
     ...writers,
@@ -120,7 +146,8 @@ async function openLocked(files: FilePort, options: JournalOptions, unlock: () =
   })
   await prepare(recovered, writers, flusher)
   await repairState({ files, catalog, replay: recovered.replay, flusher, report, partitions, layout, now: clock.now() })
-  return new Journal({ core, flusher, owning, retention, report, writers, partitions, unlock })
+  watch.start(async () => (await writers.bulk.isInPlace()) && (await writers.ledger.isInPlace()))
+  return new Journal({ core, flusher, owning, retention, report, writers, partitions, watch, hold })
 }
 
 /** Before anything is taken: a place for the bulk records, and in it those that only the ledger had. */
@@ -144,12 +171,6 @@ function sizeOf(segments: readonly { readonly end: number }[]): number {
   return segments.reduce((sum, { end }) => sum + end, 0)
 }
 
-function toPipelineError(error: unknown, folder: string): unknown {
-  if (isPipelineError(error) || codeOf(error) === '') return error
-  const code = codeOf(error) === 'ENOSPC' ? 'DISK_FULL' : 'IO'
-  return new PipelineError(code, `${folder} can't be opened: ${String(error)}`, { cause: error })
-}
-
 interface JournalParts {
   readonly core: Core
   readonly flusher: Flusher
@@ -158,7 +179,8 @@ interface JournalParts {
   readonly report: DamageReport
   readonly writers: { readonly bulk: SegmentWriter; readonly ledger: SegmentWriter }
   readonly partitions: number
-  readonly unlock: () => Promise<void>
+  readonly watch: Watch
+  readonly hold: Hold
 }
 
 export class Journal implements Log {
@@ -221,21 +243,27 @@ export class Journal implements Log {
     return this.#closing
   }
 
-  /** The files are sealed and the folder let go even where the last flush fails, which is then told. */
+  /** The files are sealed and the folder let go even where the last flush fails, which is then told; that the folder is gone was told before. */
   async #close(): Promise<void> {
-    const { core, flusher, owning, retention, writers, unlock } = this.#parts
+    const { core, owning, retention, writers, watch, hold } = this.#parts
     await owning.close()
     try {
-      await core.flushed()
-      core.close()
-      await core.flushed()
-      await flusher.unload()
+      if (!core.isEvicted) await this.#flushAll()
     } finally {
       core.close()
       await retention.settled()
       await writers.bulk.close()
       await writers.ledger.close()
-      await unlock()
+      watch.stop()
+      await hold.release()
     }
+  }
+
+  async #flushAll(): Promise<void> {
+    const { core, flusher } = this.#parts
+    await core.flushed()
+    core.close()
+    await core.flushed()
+    await flusher.unload()
   }
 }

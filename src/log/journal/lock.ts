@@ -7,7 +7,9 @@ import { connect, createServer } from 'node:net'
 import type { Server } from 'node:net'
 import { hostname } from 'node:os'
 import { join, relative } from 'node:path'
-import { errorText, PipelineError } from '../../core/errors.ts'
+import { PipelineError } from '../../core/errors.ts'
+import type { Hold } from './files.ts'
+import { codeOf } from './system-error.ts'
 
 interface Holder {
   readonly pid: number
@@ -24,8 +26,8 @@ const LONGEST_SOCKET_PATH = 100
 const DEEPEST = 8
 const MOST_TRIES = 16
 
-/** Resolves to what lets go of it. `token`: letters and digits that no other hold has. Throws LOCKED when a living process holds the folder. */
-export async function lockFolder(folder: string, token: string): Promise<() => Promise<void>> {
+/** `token`: letters and digits that no other hold has. Throws LOCKED when a living process holds the folder, and the system's errors. */
+export async function lockFolder(folder: string, token: string): Promise<Hold> {
   const server = await listen(folder, `lock-${token}.sock`)
   const me: Holder = { pid: process.pid, host: hostname(), token, socket: server ? `lock-${token}.sock` : '' }
   try {
@@ -34,9 +36,14 @@ export async function lockFolder(folder: string, token: string): Promise<() => P
     await close(server)
     throw error
   }
-  return async () => {
-    await unlinkIfThere(join(folder, 'lock'))
-    await close(server)
+  const path = join(folder, 'lock')
+  const isOurs = async () => parseHolder((await readIfThere(path)) ?? '')?.token === token
+  return {
+    isOurs,
+    async release() {
+      if (await isOurs()) await unlinkIfThere(path)
+      await close(server)
+    },
   }
 }
 
@@ -77,7 +84,7 @@ async function place(folder: string, path: string, me: Holder): Promise<boolean>
     return true
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
-    throw new PipelineError('IO', `${path}: can't make the lock: ${errorText(error)}`, { cause: error })
+    throw error
   } finally {
     await unlinkIfThere(draft)
   }
@@ -150,7 +157,7 @@ async function readIfThere(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return null
     throw error
   }
 }
@@ -161,8 +168,4 @@ async function unlinkIfThere(path: string): Promise<void> {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

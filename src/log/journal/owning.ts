@@ -1,5 +1,6 @@
 /** Owners, leaders and tails of the journal: who works through a partition, from takeover to takeover, and who reads along. */
 import type { Clock } from '../../ops/clock.ts'
+import type { PipelineError } from '../../core/errors.ts'
 import type { Logger } from '../../ops/logger.ts'
 import type { Opened, Offsets, Owned, Partition, Slice, Topic } from '../log.ts'
 import { untilStopped } from '../retry.ts'
@@ -28,6 +29,9 @@ export class Owning {
   readonly #seats = new Map<string, Seat>()
   readonly #closing = new AbortController()
   readonly #running = new Set<Promise<unknown>>()
+  #failure: PipelineError | null = null
+  /** Until then, by `Clock.monotonic`, the last line about a full disk stands for all. */
+  #toldFullUntil = 0
 
   constructor(options: OwningOptions) {
     this.#options = options
@@ -80,6 +84,12 @@ export class Owning {
   /** Records that owners may have worked with are gone: all of them take over anew. */
   revoke(): void {
     for (const seat of this.#seats.values()) seat.revoke()
+  }
+
+  /** Nobody can work here any more: all of them end, with `error`. */
+  fail(error: PipelineError): void {
+    this.#failure = error
+    this.#closing.abort()
   }
 
   /** Tells all of them to end, and waits until they have. */
@@ -137,6 +147,7 @@ export class Owning {
       if (!tenure) return
       const stop = () => tenure.stop.abort()
       signal.addEventListener('abort', stop, { once: true })
+      if (signal.aborted) stop() // meanwhile
       try {
         await work(tenure)
       } finally {
@@ -149,15 +160,21 @@ export class Owning {
   }
 
   #untilStopped(what: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-    const { clock, logger } = this.#options
-    return untilStopped(work, {
-      clock,
-      signal,
-      passing: (error, pauseMs) => logger?.warn({ what, code: error.code, pauseMs }, `taken over anew: ${error.message}`),
-    })
+    return untilStopped(work, { clock: this.#options.clock, signal, passing: (error, pauseMs) => this.#tell(what, error, pauseMs) })
   }
 
-  /** Runs until `signal` aborts or the journal closes. */
+  /** All of them meet a full disk at once, and those it fenced have nothing to add: one line a retry. */
+  #tell(what: string, { code, message }: PipelineError, pauseMs: number): void {
+    const { clock, logger } = this.#options
+    if (code === 'FENCED') return logger?.debug({ what, code, pauseMs }, message)
+    if (code !== 'DISK_FULL') return logger?.warn({ what, code, pauseMs }, `taken over anew after a pause: ${message}`)
+    const now = clock.monotonic()
+    if (now < this.#toldFullUntil) return
+    this.#toldFullUntil = now + pauseMs
+    logger?.warn({ code, pauseMs }, `${message}; trying again after a pause`)
+  }
+
+  /** Runs until `signal` aborts or the journal closes. Throws what `work` throws, or why nobody can work any more. */
   async #run(signal: AbortSignal, work: (stop: AbortController) => Promise<void>): Promise<void> {
     this.#options.core.checkOpen()
     const stop = new AbortController()
@@ -169,10 +186,13 @@ export class Owning {
     this.#running.add(running)
     try {
       await running
+    } catch (error) {
+      throw this.#failure ?? error
     } finally {
       this.#running.delete(running)
       for (const source of sources) source.removeEventListener('abort', abort)
     }
+    if (this.#failure) throw this.#failure
   }
 
   #seat(name: string): Seat {

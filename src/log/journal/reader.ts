@@ -12,7 +12,7 @@ import type { FilePort } from './files.ts'
 import { readLive, readRecords } from './reading.ts'
 import { Recovery } from './recovery.ts'
 import type { Recovered } from './recovery.ts'
-import { codeOf } from './writer.ts'
+import { codeOf } from './system-error.ts'
 
 const SLICE_RECORDS = 1_024
 const SLICE_BYTES = 4 * 1024 * 1024
@@ -43,7 +43,7 @@ async function look(recovery: Recovery, files: FilePort): Promise<Recovered> {
     return await recovery.run()
   } catch (cause) {
     if (cause instanceof PipelineError) throw cause
-    if (codeOf(cause) === 'ENOENT' && !(await isThere(files))) throw new PipelineError('BAD_CONFIG', `there is no log in ${files.folder}`, { cause })
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(cause)) && !(await isThere(files))) throw new PipelineError('BAD_CONFIG', `there is no log in ${files.folder}`, { cause })
     throw new PipelineError('IO', `the log in ${files.folder} can't be read: ${errorText(cause)}`, { cause })
   }
 }

@@ -9,7 +9,7 @@ import type { FilePort } from './files.ts'
 import { scan } from './scan.ts'
 import type { Visitor } from './scan.ts'
 import { fileName } from './segment.ts'
-import { codeOf } from './writer.ts'
+import { codeOf } from './system-error.ts'
 
 export interface Disk {
   readonly files: FilePort

@@ -10,7 +10,7 @@ import type { FilePort, OpenFile } from './files.ts'
 import { Replay, ridersLeft } from './replay.ts'
 import { scan } from './scan.ts'
 import type { Found } from './scan.ts'
-import { checkFileHead, FILE_HEAD_BYTES, fileName, parseStart, readFooter, segmentOf } from './segment.ts'
+import { checkFileHead, FILE_HEAD_BYTES, fileName, isFooterCut, parseStart, readFooter, segmentOf } from './segment.ts'
 import type { Footer, JournalName, Layout, Start } from './segment.ts'
 
 export interface RecoveryOptions {
@@ -177,7 +177,7 @@ class JournalRecovery {
     const previous = next?.start?.previous?.id === fact.id ? next.start.previous : null
     await this.#withFile(fact.id, async (file) => {
       const isKnown = segment.ranges.size > 0
-      const footer = next && previous?.sealed !== false ? await this.#footerOf(file, fact.id) : null
+      const footer = next && previous?.sealed !== false ? await this.#footerOf(file, fact.id, previous?.end ?? null) : null
       if (footer && this.#journal === 'bulk' && !isKnown) return this.#adopt(segment, footer)
       segment.end = previous?.end ?? (await file.size())
       await this.#scan(file, segment, from, fact, next === undefined)
@@ -186,11 +186,13 @@ class JournalRecovery {
     })
   }
 
-  async #footerOf(file: OpenFile, id: number): Promise<Footer | null> {
+  /** `end`: where it should stand, where that is known. */
+  async #footerOf(file: OpenFile, id: number, end: number | null): Promise<Footer | null> {
     const footer = await readFooter(file, id)
     if (footer) return footer
-    const name = fileName(this.#journal, id)
-    this.#options.report.tell({ what: 'footer', file: name, at: await file.size(), detail: 'no sound footer: the entries of the file are read instead' })
+    const place = { file: fileName(this.#journal, id), at: end ?? (await file.size()) }
+    if (end !== null && (await isFooterCut(file, id, end))) this.#options.report.tell({ what: 'torn', ...place, detail: 'the file was not sealed: its entries are read one by one' })
+    else this.#options.report.tell({ what: 'footer', ...place, detail: 'the footer is damaged: the entries of the file are read one by one' })
     return null
   }
 
@@ -223,12 +225,13 @@ class JournalRecovery {
 
   async #scan(file: OpenFile, segment: Segment, from: number, fact: Facts, isNewest: boolean): Promise<void> {
     const name = fileName(segment.journal, segment.id)
-    let isSealed = false
+    let footerAt: number | null = null
     if (from > FILE_HEAD_BYTES) this.#assembly.rewind()
     const entry = (found: Found) => {
       this.#assembly.entry(segment, found)
-      isSealed = found.head.kind === KIND_FOOTER
-      return isSealed ? ('stop' as const) : undefined
+      if (found.head.kind !== KIND_FOOTER) return undefined
+      footerAt = found.at
+      return 'stop' as const
     }
     const junk = (at: number, bytes: number, where: 'between' | 'rest') => {
       if (at === FILE_HEAD_BYTES && !fact.start) return // told already, and no part of a group
@@ -236,7 +239,7 @@ class JournalRecovery {
       else this.#options.report.tell({ what: 'torn', file: name, at, detail: `the last ${bytes} bytes are no entry` })
     }
     await scan({ file, segment: segment.id, from, to: segment.end, visitor: { entry, junk } })
-    if (isSealed && isNewest) await this.#footerOf(file, segment.id)
+    if (footerAt !== null && isNewest) await this.#footerOf(file, segment.id, footerAt)
   }
 
   #finish(newest: Facts | undefined): void {

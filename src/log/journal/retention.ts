@@ -14,6 +14,8 @@ export interface RetentionOptions {
   readonly bytes: number
   readonly partitions: number
   readonly logger: Logger | undefined
+  /** Throws LOCKED when the folder is no longer this process's: the names in it may be another's. */
+  readonly checkHold: () => Promise<void>
 }
 
 export class Retention {
@@ -53,7 +55,9 @@ export class Retention {
 
   /** Removes what is to go: files beyond the bound, and those of which nothing counts any more. */
   async run(): Promise<void> {
-    const { files, catalog } = this.#options
+    const { files, catalog, checkHold } = this.#options
+    if (!this.#isDue()) return
+    await checkHold()
     let removed = 0
     while (this.#isDue()) {
       const oldest = catalog.bulk.shift()!

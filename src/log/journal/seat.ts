@@ -1,5 +1,5 @@
 /** A seat: a partition or a leader's name. This process alone has the journal open, so the first of its candidates sits, the next when it goes. */
-import { Bell } from './bell.ts'
+import { Bell } from '../bell.ts'
 
 /** One time of holding the seat, until it is lost or let go. */
 export interface Tenure {

@@ -129,6 +129,16 @@ export async function readFooter(file: OpenFile, id: number): Promise<Footer | n
   return isSound(head, body) ? parseFooter(valueOf(head, body)!) : null
 }
 
+/** Whether what stands behind the file's last group, at `end`, is no footer or the beginning of one: nothing of it was damaged, it was never written to its end. */
+export async function isFooterCut(file: OpenFile, id: number, end: number): Promise<boolean> {
+  const left = (await file.size()) - end
+  if (left < HEAD_BYTES) return true
+  const bytes = Buffer.alloc(HEAD_BYTES)
+  if ((await file.read(bytes, end)) < HEAD_BYTES) return true
+  const head = readHead(bytes, 0, id)
+  return head?.kind === KIND_FOOTER && left < HEAD_BYTES + padded(head.length) + TAIL_BYTES
+}
+
 interface StoredFooter {
   readonly end: number
   readonly group: number

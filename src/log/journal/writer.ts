@@ -1,5 +1,5 @@
 /** Writes groups to the newest file of one journal and makes them durable; begins a new file when that is full, or can't be trusted. */
-import { errorText, PipelineError } from '../../core/errors.ts'
+import { errorText, isPipelineError, PipelineError } from '../../core/errors.ts'
 import type { Catalog, Segment } from './catalog.ts'
 import { isBulk, KIND_RECORD } from './entry.ts'
 import type { FilePort, OpenFile } from './files.ts'
@@ -7,6 +7,7 @@ import { Arena, markerBytes, sizeOf } from './group.ts'
 import type { Chunk, Written } from './group.ts'
 import { encodeFooter, encodeStart, fileName } from './segment.ts'
 import type { JournalName, Layout } from './segment.ts'
+import { codeOf } from './system-error.ts'
 
 const MOST_TRIES = 2
 
@@ -15,6 +16,8 @@ export interface WriterOptions {
   readonly journal: JournalName
   readonly catalog: Catalog
   readonly layout: Layout
+  /** Throws LOCKED when the folder is no longer this process's. */
+  readonly checkHold: () => Promise<void>
   /** A file is ended before it grows past this; a group larger than that gets a file of its own. */
   readonly segmentBytes: number
   /** Number of the first group to be written. */
@@ -47,13 +50,14 @@ export class SegmentWriter {
 
   /**
    * Stores the chunks; durable when it resolves to where they stand. Throws DISK_FULL or IO when nothing of them counts, IN_DOUBT when that
-   * will be known only after the next group or the next start.
+   * will be known only after the next group or the next start, LOCKED when the folder was taken away.
    */
   async store(chunks: readonly Chunk[]): Promise<Written[]> {
     for (let tries = 1; ; tries++) {
       try {
         return await this.#write(chunks)
       } catch (error) {
+        if (isPipelineError(error)) throw error
         const full = codeOf(error) === 'ENOSPC'
         if (full) await this.#takeBack()
         else await this.#leave(error)
@@ -65,6 +69,7 @@ export class SegmentWriter {
   /** Ends the current file and begins the next. `bulkGone`: see `Start`. */
   async roll(options: { readonly bulkGone: boolean } = { bulkGone: false }): Promise<void> {
     const { files, journal, catalog, layout } = this.#options
+    await this.#options.checkHold()
     const segments = catalog.segments(journal)
     const newest = segments.at(-1)
     const id = (newest?.id ?? 0) + 1
@@ -87,6 +92,19 @@ export class SegmentWriter {
     segments.push({ journal, id, end: head.length, ranges: new Map() })
   }
 
+  /** False when the file being written is no longer the one of its name in the folder. */
+  async isInPlace(): Promise<boolean> {
+    const file = this.#file
+    const newest = this.#options.catalog.segments(this.#options.journal).at(-1)
+    if (!file || !newest) return true
+    try {
+      return (await file.isStill(fileName(newest.journal, newest.id))) || this.#file !== file
+    } catch (error) {
+      if (this.#file !== file) return true // closed meanwhile
+      throw error
+    }
+  }
+
   /** Seals the newest file. Nothing may be stored afterwards. */
   async close(): Promise<void> {
     const newest = this.#options.catalog.segments(this.#options.journal).at(-1)
@@ -103,7 +121,8 @@ export class SegmentWriter {
     const written: Written[] = []
     const encoded = this.#arena.encode(chunks, segment, written)
     this.#doubt = true
-    await file.writeThrough(encoded, segment.end)
+    await file.write(encoded, segment.end)
+    await file.datasync()
     this.#doubt = false
     for (const { entry, at } of written) if (entry.kind === KIND_RECORD) catalog.place(segment, entry.track, entry.offset, at)
     segment.end += encoded.length
@@ -113,7 +132,8 @@ export class SegmentWriter {
   async #create(name: string, head: Buffer): Promise<OpenFile> {
     const file = await this.#options.files.open(name, 'create')
     try {
-      await file.writeThrough(head, 0)
+      await file.write(head, 0)
+      await file.datasync()
       return file
     } catch (error) {
       await this.#discard(file, name)
@@ -134,6 +154,9 @@ export class SegmentWriter {
         await file.truncate(segment.end)
         await file.write(footer, segment.end)
         await file.datasync()
+      } catch (error) {
+        await file.truncate(segment.end) // none at all is better than half a footer
+        throw error
       } finally {
         await file.close()
       }
@@ -192,10 +215,5 @@ export class SegmentWriter {
     if (codeOf(cause) === 'ENOSPC') return new PipelineError('DISK_FULL', `${place}: the disk is full, nothing was stored`, { cause })
     return new PipelineError('IO', `${place}: can't be written: ${errorText(cause)}`, { cause })
   }
-}
-
-/** The system's code of an error; '' where it has none. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 

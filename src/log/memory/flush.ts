@@ -66,6 +66,11 @@ export class FlushQueue {
     this.#begin()
   }
 
+  /** What was added last, while it waits. */
+  get newest(): Group | undefined {
+    return this.#pending.at(-1)
+  }
+
   /** Resolves when all that waits now has been stored or lost. */
   async drained(): Promise<void> {
     await Promise.allSettled(this.#pending.map((group) => group.flushed))

@@ -76,7 +76,11 @@ export class MemoryLog implements Log {
 
   async flushed(): Promise<void> {
     if (this.#state === 'crashed') return never()
-    const last = await this.#alive(this.#lane.pass(0, () => this.#last))
+    // Where others' records are read before they are durable, these have to be waited for too.
+    const shared = this.#store.options.visible === 'appended'
+    const { losses } = this.#store
+    const last = await this.#alive(this.#lane.pass(0, () => (shared ? this.#queue.newest : this.#last)))
+    if (this.#store.losses !== losses) throw new PipelineError('IO', 'what was not stored yet was lost meanwhile')
     if (last) await this.#alive(last.flushed)
   }
 
@@ -297,6 +301,7 @@ export class MemoryLog implements Log {
     if (!tenure) return
     const stop = () => tenure.stop.abort()
     signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop() // meanwhile
     try {
       await this.#alive(work(tenure))
     } finally {

@@ -1,6 +1,6 @@
 /** A seat: a partition or a leader's name, which one candidate at a time may hold; here the memory log decides who does. */
 import type { Clock } from '../../ops/clock.ts'
-import { Bell } from './bell.ts'
+import { Bell } from '../bell.ts'
 
 /** One call of `consume` or `lead`. */
 export interface Candidate {

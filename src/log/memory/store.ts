@@ -1,9 +1,9 @@
 /** What the handles of one memory log share: partitions, seats and the flush queue; `memory.ts` is its door. */
 import { assert } from '../../core/assert.ts'
 import type { Clock } from '../../ops/clock.ts'
+import { Bell } from '../bell.ts'
 import { COMPACTED, TOPICS } from '../log.ts'
 import type { Topic } from '../log.ts'
-import { Bell } from './bell.ts'
 import type { Faults } from './faults.ts'
 import { FlushQueue } from './flush.ts'
 import type { Group } from './flush.ts'

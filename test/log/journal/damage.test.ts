@@ -5,7 +5,7 @@ import type { Damage } from '../../../src/log/journal/damage.ts'
 import type { Journal } from '../../../src/log/journal/journal.ts'
 import type { Topic } from '../../../src/log/log.ts'
 import { Disk } from './disk.ts'
-import { all, append, dice, openOn, own, put, text, values } from './rig.ts'
+import { all, append, dice, Lines, openOn, own, put, text, values } from './rig.ts'
 import type { Owner } from './rig.ts'
 
 const SMALL = { segmentBytes: { bulk: 2_048, ledger: 4_096 }, chunkBytes: 600 }
@@ -237,6 +237,25 @@ describe('a damaged marker', () => {
     expect(damages.map(({ what }) => what)).toContain('state')
   })
 
+  it('is not what is gone where a page at the end of a chunk is: rewritten since, that does no harm', async () => {
+    const disk = new Disk()
+    const { journal, end } = await openOn(disk, { chunkBytes: 300 })
+    const { owned } = await own(journal, 0)
+    const pages = (n: number) => Array.from({ length: 6 }, (_, page) => put('state', 0, `page/${page}`, `${n} ${'x'.repeat(200)}`))
+    const commit = owned.commit(pages(1), cut(0, 1))
+    await append(journal, 'incidents', 0, 'between the chunks')
+    await commit
+    await owned.commit(pages(2), cut(0, 2))
+    end()
+    const name = disk.names().findLast((one) => one.startsWith('ledger'))!
+    const bytes = disk.bytes(name)
+    bytes[bytes.indexOf('page/1') - 48 + 10]! ^= 1
+    disk.put(name, bytes)
+    const { journal: again, damages } = await openOn(disk)
+    expect((await own(again, 0)).restored.next.get('readings/0')).toBe(2)
+    expect(damages.map(({ what }) => what).toSorted()).toEqual(['bytes', 'entry'])
+  })
+
   it('of a group written at once: the group is whole all the same', async () => {
     const disk = new Disk()
     const { journal, end } = await openOn(disk)
@@ -284,6 +303,30 @@ describe('what the files say of each other', () => {
     const { journal: again, damages } = await openOn(disk, SMALL)
     expect((await values(again, 'readings', 0)).length).toBe(20)
     expect(damages).toMatchObject([{ what: 'footer', file: name }])
+  })
+
+  it.each([['the newest file', 1], ['a file others follow', 2]])('a footer that was never written to its end, of %s, is no damage: said at info', async (_, starts) => {
+    const disk = new Disk()
+    const [first] = [await openOn(disk)]
+    for (let n = 0; n < 3; n++) await append(first.journal, 'readings', 0, `${n}`)
+    await first.journal.close()
+    const [name] = disk.names()
+    const footer = disk.bytes(name!).lastIndexOf('PKJ1')
+    const whole = disk.bytes(name!)
+    if (starts === 2) {
+      const { journal } = await openOn(disk)
+      await append(journal, 'readings', 0, '3')
+      await journal.close()
+    }
+    for (const length of [footer, footer + 20, footer + 60, whole.length - 20, whole.length - 1]) {
+      const copy = disk.copy()
+      copy.put(name!, whole.subarray(0, length))
+      const logger = new Lines()
+      const { journal, damages } = await openOn(copy, { logger })
+      expect((await values(journal, 'readings', 0)).length).toBe(starts + 2)
+      expect(damages.map(({ what }) => what)).toEqual(length === footer && starts === 1 ? [] : ['torn'])
+      expect(logger.of('warn')).toEqual([])
+    }
   })
 
   it('a ledger file that is gone makes no state of what is left', async () => {

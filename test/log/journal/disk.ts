@@ -1,6 +1,6 @@
 /** A disk in memory for tests of the journal: it can lose power, fill up, fail, stall, and be cut or flipped at any byte. */
 import { PipelineError } from '../../../src/core/errors.ts'
-import type { FilePort, OpenFile } from '../../../src/log/journal/files.ts'
+import type { FilePort, Hold, OpenFile } from '../../../src/log/journal/files.ts'
 
 const SECTOR = 512
 
@@ -121,12 +121,19 @@ export class Disk {
     this.#syncedNames.delete(name)
   }
 
-  lock(owner: object): () => Promise<void> {
+  lock(owner: object): Hold {
     if (this.#mounted) throw new PipelineError('LOCKED', `${this.folder} is in use`)
     this.#mounted = owner
-    return async () => {
-      if (this.#mounted === owner) this.#mounted = null
+    return {
+      isOurs: async () => this.#mounted === owner,
+      release: async () => {
+        if (this.#mounted === owner) this.#mounted = null
+      },
     }
+  }
+
+  has(name: string, inode: Inode): boolean {
+    return this.#names.get(name) === inode
   }
 
   create(name: string): Inode {
@@ -263,11 +270,6 @@ class MountedFile implements OpenFile {
     if (room < bytes.length) throw failure('ENOSPC', this.#name)
   }
 
-  async writeThrough(bytes: Uint8Array, at: number): Promise<void> {
-    await this.write(bytes, at)
-    await this.datasync()
-  }
-
   async datasync(): Promise<void> {
     this.#disk.counted.datasyncs++
     await this.#mount.check('datasync', this.#name)
@@ -284,6 +286,11 @@ class MountedFile implements OpenFile {
   async size(): Promise<number> {
     await this.#mount.alive()
     return this.#inode.content.length
+  }
+
+  async isStill(name: string): Promise<boolean> {
+    await this.#mount.alive()
+    return this.#disk.has(name, this.#inode)
   }
 
   async close(): Promise<void> {

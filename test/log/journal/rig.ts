@@ -3,6 +3,7 @@ import type { Damage } from '../../../src/log/journal/damage.ts'
 import { openJournal } from '../../../src/log/journal/journal.ts'
 import type { Journal, JournalOptions } from '../../../src/log/journal/journal.ts'
 import type { Log, LogRecord, Owned, Restored, StoredRecord, Topic, Write } from '../../../src/log/log.ts'
+import type { LogFields, Logger } from '../../../src/ops/logger.ts'
 import { systemRandom } from '../../../src/ops/random.ts'
 import { ManualClock, settle } from '../../clock.ts'
 import { Disk } from './disk.ts'
@@ -105,6 +106,32 @@ async function consume(log: Log, number: number, take: (owned: Owned) => Promise
     if (owned.number === number) await take(owned)
     return { task, from: (await log.bounds('readings', owned.number)).high }
   }, signal)
+}
+
+/** A logger and its lines, each after its level; `next` resolves at the next of a level. */
+export class Lines implements Logger {
+  readonly all: string[] = []
+  #waiting: { readonly level: string; readonly tell: () => void }[] = []
+
+  readonly debug = this.#writer('debug')
+  readonly info = this.#writer('info')
+  readonly warn = this.#writer('warn')
+  readonly error = this.#writer('error')
+
+  of(level: string): string[] {
+    return this.all.filter((line) => line.startsWith(`${level} `))
+  }
+
+  next(level: string): Promise<void> {
+    return new Promise((tell) => this.#waiting.push({ level, tell }))
+  }
+
+  #writer(level: string): (fields: LogFields, message: string) => void {
+    return (_, message) => {
+      this.all.push(`${level} ${message}`)
+      for (const one of this.#waiting) if (one.level === level) one.tell()
+    }
+  }
 }
 
 /** Lets everything under way come to rest, as far as no timer is needed. */

@@ -4,7 +4,7 @@ import { DamageReport } from '../../../src/log/journal/damage.ts'
 import { recover } from '../../../src/log/journal/recovery.ts'
 import { Disk, failure } from './disk.ts'
 import type { Operation } from './disk.ts'
-import { all, append, openOn, own, put, record, rest, values } from './rig.ts'
+import { all, append, Lines, openOn, own, put, record, rest, values } from './rig.ts'
 
 const cut = (next: number) => ({ next: new Map([['readings/0', next]]), incarnation: '' })
 const code = (promise: Promise<unknown>) => promise.then(() => 'fine', (error: { code?: string }) => error.code)
@@ -64,6 +64,25 @@ describe('rounds', () => {
     await journal.flushed()
     expect(offsets).toEqual(offsets.map((_, n) => n))
     expect((await values(journal, 'readings', 0)).map((value) => Number(value.split(' ')[0]))).toEqual(offsets)
+  })
+
+  it('an append called while others still wait for room comes behind them', async () => {
+    const { journal } = await openOn(new Disk())
+    const appends: Promise<{ offset: number; flushed: Promise<void> }>[] = []
+    const call = (bytes: number) => {
+      const appended = journal.append('readings', 0, [record('x'.repeat(bytes))])
+      appends.push(appended)
+      return appended
+    }
+    for (let n = 0; n < 60; n++) call(512 * 1024)
+    const { flushed } = await appends[0]!
+    await flushed
+    for (let turn = 0; turn < 100; turn++) {
+      call(1)
+      await Promise.resolve()
+    }
+    const offsets = (await Promise.all(appends)).map(({ offset }) => offset)
+    expect(offsets).toEqual(offsets.map((_, n) => n))
   })
 
   it('a commit in chunks lets others be flushed between them', async () => {
@@ -282,6 +301,64 @@ describe('a full disk', () => {
     await clock.advance(1_000)
     await append(journal, 'readings', 0, 'z'.repeat(2_000))
     expect((await values(journal, 'readings', 0)).map((value) => value[0])).toEqual(['x', 'z'])
+  })
+
+  it('leaves no half footer at the end, and nothing to report at the next start', async () => {
+    const disk = new Disk()
+    const { journal } = await openOn(disk)
+    await append(journal, 'readings', 0, 'a')
+    disk.capacity = disk.names().reduce((sum, name) => sum + disk.bytes(name).length, 0) + 70
+    await journal.close()
+    disk.capacity = Infinity
+    const { journal: again, damages } = await openOn(disk)
+    expect([await values(again, 'readings', 0), damages]).toEqual([['a'], []])
+  })
+
+  it('is one line a retry, however many wait for it, and says that nothing is taken', async () => {
+    const disk = new Disk()
+    const logger = new Lines()
+    const { journal, clock } = await openOn(disk, { logger, partitions: 4 })
+    await append(journal, 'actions', 0, 'a')
+    disk.capacity = 0
+    const stop = new AbortController()
+    const roles = [
+      journal.consume(async (owned) => (await owned.restore(() => undefined), { task: { process: async () => {}, close: async () => {} }, from: 0 }), stop.signal),
+      journal.lead('respond', async (owned) => void (await owned.restore(() => undefined)), stop.signal),
+    ]
+    await rest()
+    await clock.advance(50 + 100 + 200 + 400) // the pauses between five tries
+    await rest()
+    const lines = logger.of('warn')
+    expect(lines.length).toBe(5)
+    for (const line of lines) expect(line).toMatch(/^warn \/disk.*the disk is full.*trying again/)
+    stop.abort()
+    await Promise.all(roles)
+  })
+
+  it('fences owners without a warning of its own from each', async () => {
+    const disk = new Disk()
+    const logger = new Lines()
+    const { journal, clock } = await openOn(disk, { logger, partitions: 4 })
+    const stop = new AbortController()
+    let closed = 0
+    const consuming = journal.consume(async (owned) => {
+      await owned.restore(() => undefined)
+      const close = async () => {
+        closed++
+        await owned.commit([], cut(0))
+      }
+      return { task: { process: async () => {}, close }, from: 0 }
+    }, stop.signal)
+    await rest()
+    disk.capacity = 0
+    const { flushed } = await journal.append('incidents', 0, [record('too much')])
+    expect(await code(flushed)).toBe('DISK_FULL')
+    await rest()
+    expect([closed, logger.of('debug').length, logger.of('warn')]).toEqual([4, 4, []])
+    disk.capacity = Infinity
+    await clock.advance(1_000)
+    stop.abort()
+    await consuming
   })
 
   it('under a commit: DISK_FULL, and the state is the one before', async () => {

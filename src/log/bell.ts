@@ -1,7 +1,7 @@
-/** A bell: those who wait for a change of the memory log are woken by it all at once. */
+/** A bell: those who wait for a log to grow, or for a seat in it, are woken by it all at once, in the turn of the change. */
 
 export class Bell {
-  readonly #waiting = new Set<() => void>()
+  #waiting = new Set<() => void>()
   #rung = 0
 
   /** To be taken before looking for what one waits for, so that a ring between the look and the wait is not missed. */
@@ -11,8 +11,8 @@ export class Bell {
 
   ring(): void {
     this.#rung++
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
+    const waiting = this.#waiting
+    this.#waiting = new Set()
     for (const wake of waiting) wake()
   }
 
