@@ -10,8 +10,13 @@ export const PLANTS = [
     edits: [
       {
         file: 'src/detect/task.ts',
-        find: '    await this.#appendMade()\n    this.#measure(slice)\n    if (this.#isDue()) this.#beginCheckpoint()\n',
-        replace: '    this.#measure(slice)\n    if (this.#isDue()) this.#beginCheckpoint()\n    await this.#underWay\n    await this.#appendMade()\n',
+        find: '    await this.#appendMade()\n    this.#measure(slice)\n',
+        replace: '    this.#measure(slice)\n',
+      },
+      {
+        file: 'src/detect/task.ts',
+        find: '    if (this.#isDue()) this.#beginCheckpoint()\n',
+        replace: '    if (this.#isDue()) this.#beginCheckpoint()\n    await this.#underWay\n    await this.#appendMade()\n',
       },
     ],
   },
