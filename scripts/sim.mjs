@@ -1,16 +1,17 @@
 /** `npm run sim`: simulates seeds of the whole pipeline and says which broke what; see the usage below. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { bundle } from './sim/bundle.mjs'
+import { bundleSimulation } from './sim/bundle.mjs'
 import { runSeeds } from './sim/pool.mjs'
 import { ROOT } from './shell.mjs'
 
-const USAGE = `usage: npm run sim -- [--seeds N] [--from N] [--seed N] [--options JSON] [--planted NAME [--plants FILE]] [--verbose] [--json]
+const USAGE = `usage: npm run sim -- [--seeds N] [--from N] [--seed N] [--options JSON] [--fresh] [--planted NAME [--plants FILE]] [--verbose] [--json]
   --seeds N       that many seeds from --from on (default 200), the kept bad ones first
   --from N        the first seed (default 1)
   --seed N        one seed alone
+  --fresh         seeds nobody has seen (from the clock on); a bad one is kept in test/sim/seeds
   --options JSON  parts of the options that shall not be as drawn: '{"crashes":{"stops":0}}'
   --verbose       every log line of every process
   --planted NAME  with this bug planted; ends at the first seed that finds it, and fails if none does
@@ -22,7 +23,7 @@ const MANY = 20
 
 const flags = parse()
 const plant = flags.planted === undefined ? null : await plantNamed(flags.planted)
-const { file, remove } = await bundle(plant).catch((error) => end(2, `${error.errors?.map(({ text }) => text).join('\n') ?? error.message}\n`))
+const { file, remove } = await bundleSimulation(plant).catch((error) => end(2, `${error.errors?.map(({ text }) => text).join('\n') ?? error.message}\n`))
 try {
   process.exitCode = await run()
 } finally {
@@ -33,7 +34,7 @@ function parse() {
   const string = { type: 'string' }
   const boolean = { type: 'boolean', default: false }
   try {
-    const texts = { seeds: string, from: string, seed: string, options: string, planted: string, plants: string }
+    const texts = { fresh: boolean, seeds: string, from: string, seed: string, options: string, planted: string, plants: string }
     const { values } = parseArgs({ options: { ...texts, verbose: boolean, json: boolean, help: boolean } })
     if (values.help) end(0, USAGE)
     return values
@@ -65,9 +66,9 @@ function tasks() {
   const options = flags.options === undefined ? {} : JSON.parse(flags.options)
   const { verbose } = flags
   if (flags.seed !== undefined) return [{ seed: Number(flags.seed), options, verbose }]
-  const from = Number(flags.from ?? 1)
+  const from = flags.fresh ? Date.now() : Number(flags.from ?? 1)
   const fresh = Array.from({ length: Number(flags.seeds ?? 200) }, (_, i) => ({ seed: from + i, options, verbose }))
-  if (plant || flags.options !== undefined) return fresh
+  if (plant || flags.fresh || flags.options !== undefined) return fresh
   return [...kept().map(({ seed, options: own }) => ({ seed, options: own, verbose })), ...fresh]
 }
 
@@ -84,6 +85,7 @@ async function run() {
       if (verdict.broken === null) return false
       sum.failures++
       if (!flags.json) tell(verdict, options, task)
+      if (flags.fresh) keep(verdict, task)
       return plant !== null
     },
   })
@@ -101,4 +103,11 @@ function tell({ seed, broken }, options, task) {
   const only = given === '{}' ? '' : ` --options '${given}'`
   const told = [`seed ${seed} FAILED`, `  ${broken}`, `  options ${JSON.stringify(options)}`, `  replay: npm run sim -- --seed ${seed}${only}`]
   process.stdout.write(`${told.join('\n')}\n`)
+}
+
+/** A bad seed is the next thing to be mended, and runs first from now on. */
+function keep({ seed, broken }, task) {
+  const name = join(ROOT, 'test', 'sim', 'seeds', `${seed}.json`)
+  writeFileSync(name, `${JSON.stringify({ seed, options: task.options ?? {}, why: broken }, null, 2)}\n`)
+  process.stdout.write(`  kept: ${name}\n`)
 }
