@@ -6,9 +6,10 @@ import type { AppPorts } from './app.ts'
 import type { Config } from './config/config.ts'
 import { errorText, isPipelineError, PipelineError } from './core/errors.ts'
 import { type Broker, createBroker } from './ingest/broker.ts'
-import { readCredentials } from './ingest/credentials.ts'
+import { type Credentials, readCredentials } from './ingest/credentials.ts'
 import type { IngestLimits } from './ingest/limits.ts'
 import { openJournal } from './log/journal/journal.ts'
+import type { Log } from './log/log.ts'
 import type { Clock } from './ops/clock.ts'
 import type { Logger } from './ops/logger.ts'
 import type { Metrics } from './ops/metrics.ts'
@@ -37,6 +38,8 @@ const RETAINED_TOPICS = 100_000
 const QUEUE = { messages: 65_536, bytes: 64 * 1024 * 1024 }
 const IN_FLIGHT = { records: 64, bytes: 8 * 1024 * 1024 }
 const KNOWN_DEVICES = 100_000
+/** After a restart, ms: longer than the usual pauses of clients that try again. */
+const RETURN_MS = 30_000
 
 export function ingestLimits({ limits, settings }: Config): IngestLimits {
   return {
@@ -58,8 +61,30 @@ export async function openAdapters(config: Config, ops: OpsPorts): Promise<Adapt
     throw new PipelineError('BAD_CONFIG', `sources: ${config.sources.length} are named, this version takes exactly one, the embedded broker`)
   const credentials = config.auth.credentials === null ? null : await readCredentials(config.auth.credentials)
   const key = config.auth.signingKey === null ? null : await readSigningKey(config.auth.signingKey)
+  const { path, partitions } = config.log.embedded
+  const log = await openJournal({ ...ops, path, partitions, key: source.device }).catch((error: unknown) => {
+    if (!isPipelineError(error, 'PARTITIONS_CHANGED')) throw error
+    throw new PipelineError(error.code, `${resolve(path)}: ${error.message}`, { cause: error })
+  })
+  try {
+    return await adaptersOver(log, config, { source, credentials, key }, ops)
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+}
+
+interface Prepared {
+  readonly source: Config['sources'][number]
+  readonly credentials: Credentials | null
+  readonly key: KeyObject | null
+}
+
+async function adaptersOver(log: Log, config: Config, { source, credentials, key }: Prepared, ops: OpsPorts): Promise<Adapters> {
+  const isNew = (await log.bounds('readings', 0)).high === 0
   const broker = createBroker({
     ...ops,
+    returnMs: isNew ? 0 : RETURN_MS,
     name: source.name,
     listen: config.listen.mqtt,
     credentials,
@@ -73,11 +98,6 @@ export async function openAdapters(config: Config, ops: OpsPorts): Promise<Adapt
       retainedTopics: RETAINED_TOPICS,
       nameLength: config.limits.nameLength,
     },
-  })
-  const { path, partitions } = config.log.embedded
-  const log = await openJournal({ ...ops, path, partitions, key: source.device }).catch((error: unknown) => {
-    if (!isPipelineError(error, 'PARTITIONS_CHANGED')) throw error
-    throw new PipelineError(error.code, `${resolve(path)}: ${error.message}`, { cause: error })
   })
   const notifiers = config.notify.map(({ webhook }, i) => createWebhook({ ...webhook, name: `webhook-${i + 1}`, fetch, clock: ops.clock }))
   const enforcer = createDeviceCommand({ ...ops, channel: broker, key })

@@ -116,7 +116,7 @@ const state = section({
   expire: duration('1h', '3650d').prefault('30d').describe('Devices and series unseen for so long are forgotten.'),
   checkpoint: section({
     interval: duration('100ms', '1h').prefault('10s').describe('Longest time between two checkpoints of a partition.'),
-    bytes: size('64KiB', '1GiB').prefault('16MiB').describe('Log read since the last checkpoint that makes the next one due.'),
+    bytes: size('64KiB', '1GiB').prefault('16MiB').describe('Changed rows that make the next checkpoint due before its time.'),
   }).prefault({}),
 })
 

@@ -39,6 +39,7 @@ export class Admission {
   readonly #round: RoundColumns
   readonly #run: () => void
   readonly #refused: (offset: number, index: number, when: number) => void
+  #taken = 0
   readonly #device: Rows
   readonly #series: Rows
   /** A series of the message in hand found no row. */
@@ -52,6 +53,13 @@ export class Admission {
     this.#refused = refused
     this.#device = state.tables.device.view(devicePresence.name)!
     this.#series = state.tables.series.view(seriesPresence.name)!
+  }
+
+  /** Messages that entered a round since the last call. */
+  takeTaken(): number {
+    const taken = this.#taken
+    this.#taken = 0
+    return taken
   }
 
   /** Takes every message of the frame, running rounds as they fill; the last one is left for the caller to run. */
@@ -143,6 +151,7 @@ export class Admission {
     const quarantined = float64[o64 + presence.QUARANTINED_UNTIL]! > moment.time
     const round = this.#round
     const m = round.addMessage(row)
+    this.#taken++
     round.offset[m] = moment.offset
     round.index[m] = i
     round.klass[m] = this.#state.classOf[row]!

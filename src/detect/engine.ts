@@ -44,7 +44,7 @@ export class Engine {
   readonly #which = new Int32Array(ROUND_MESSAGES)
   readonly #scores = new Float64Array(SCORES)
   /** Incidents there was no room for. */
-  refused = 0
+  #refused = 0
 
   constructor(state: State, incidents: Incidents) {
     this.#state = state
@@ -182,7 +182,7 @@ export class Engine {
       explain: () =>
         cause === 'cardinality' ? explainCrowded(this.#state) : explainMessage(this.#state, [...this.#series, ...this.#device], cause, round, m),
     }
-    if (!this.#incidents.judge(this.#subject(round, m), judgement)) this.refused++
+    if (!this.#incidents.judge(this.#subject(round, m), judgement)) this.refuse()
   }
 
   #subject(round: RoundColumns, m: number): Subject {
@@ -192,6 +192,18 @@ export class Engine {
 
   #deviceName(round: RoundColumns, m: number): string {
     return this.#state.tables.device.name(round.device[m]!)!
+  }
+
+  /** Counts an incident there was no room for. */
+  refuse(): void {
+    this.#refused++
+  }
+
+  /** Incidents there was no room for since the last call. */
+  takeRefused(): number {
+    const refused = this.#refused
+    this.#refused = 0
+    return refused
   }
 
   /** At a tick: one class row takes in what its devices contributed. */

@@ -80,9 +80,14 @@ export class PartitionState {
     return this.#works?.admission.leftOut ?? null
   }
 
-  /** Incidents there was no room for, since this process owns the partition. */
-  get refused(): number {
-    return this.#works?.engine.refused ?? 0
+  /** Messages that entered a round since the last call. */
+  takeTaken(): number {
+    return this.#works?.admission.takeTaken() ?? 0
+  }
+
+  /** Incidents there was no room for since the last call. */
+  takeRefused(): number {
+    return this.#works?.engine.takeRefused() ?? 0
   }
 
   /** The device as the API shows it; null when it is not here. */
@@ -250,6 +255,7 @@ export class PartitionState {
     for (let row = part; row < device.end; row += VISITS) {
       const name = device.name(row)
       if (name === undefined) continue
+      state.freeStaleSeries(row)
       const o = row * rows.stride64 + rows.at64
       if (this.facts.time - rows.float64[o + presence.LAST_APPEND]! <= state.settings.expireMs) continue
       if (rows.float64[o + presence.QUARANTINED_UNTIL]! > this.facts.time) continue
@@ -299,7 +305,7 @@ export class PartitionState {
 
   #judgeSelf(judgement: Judgement): void {
     const works = this.#works
-    if (works && !works.incidents.judge(this.#self(), judgement)) works.engine.refused++
+    if (works && !works.incidents.judge(this.#self(), judgement)) works.engine.refuse()
   }
 
   #self(): Subject {

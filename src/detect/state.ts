@@ -5,6 +5,7 @@ import type { Page, PageKind } from '../log/page.ts'
 import { fold } from './budget.ts'
 import { detectorsOf, partsOf } from './catalogue.ts'
 import type { Detector } from './detector.ts'
+import { LAST_TIME, seriesPresence } from './presence.ts'
 import { type BeforeChange, Table } from './table.ts'
 
 /** Stands between a series' device and metric in its row's name; no name may hold it. */
@@ -132,6 +133,15 @@ export class State {
     this.#labels[device] = undefined
     this.#devicesOfClass[this.classOf[device]!]!--
     this.tables.device.free(device)
+  }
+
+  /** Frees what a living device has not reported for the time of expiry, by its own time: its metrics may change their names. */
+  freeStaleSeries(device: number): void {
+    const last = this.tables.series.view(seriesPresence.name)!
+    let newest = -Infinity
+    for (const row of this.#metrics[device]!.values()) newest = Math.max(newest, last.float64[row * last.stride64 + last.at64 + LAST_TIME]!)
+    for (const [metric, row] of this.#metrics[device]!)
+      if (newest - last.float64[row * last.stride64 + last.at64 + LAST_TIME]! > this.settings.expireMs) this.freeSeries(device, metric)
   }
 
   freeSeries(device: number, metric: string): void {

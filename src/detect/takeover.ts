@@ -42,7 +42,13 @@ export async function namedIncarnation(log: Log, partition: number): Promise<str
   const { low } = await log.bounds('readings', partition)
   const slice = await log.read('readings', partition, low, READ_AT_ONCE)
   const control = slice?.records.find(({ value }) => value !== null && isControl(value))
-  return control ? decodeControl(control.value!).incarnation : null
+  if (!control) return null
+  try {
+    return decodeControl(control.value!).incarnation
+  } catch (error) {
+    if (!isPipelineError(error, 'BAD_RECORD')) throw error
+    return null
+  }
 }
 
 export interface IncidentsEnd {
@@ -53,25 +59,29 @@ export interface IncidentsEnd {
 }
 
 /** What the incidents partition holds from `from` on: written by owners that came further than the state did. */
-export async function readIncidentsEnd(log: Log, partition: number, from: number): Promise<IncidentsEnd> {
+export async function readIncidentsEnd(log: Log, partition: number, { from, incarnation }: { from: number; incarnation: string }): Promise<IncidentsEnd> {
   let furthest: Position | null = null
   let next = from
   for (;;) {
     const slice = await log.read('incidents', partition, next, READ_AT_ONCE)
     if (!slice) return { next, furthest }
     for (const { value } of slice.records) {
-      const position = value && revisionPosition(value)
+      const position = value && revisionPosition(value, incarnation)
       if (position && (!furthest || comparePositions(position, furthest) > 0)) furthest = position
     }
     next = slice.next
   }
 }
 
-/** Null for any other record, and for one that can't be read: its readers skip it too. */
-function revisionPosition(value: Uint8Array): Position | null {
+/** Before any place: passed as soon as the topic's incarnation is known. */
+const BEFORE_ALL: Position = { offset: -1, index: 0 }
+
+/** Null for any other record, and for one that can't be read: its readers skip it too. One of a former topic has no place in this one. */
+function revisionPosition(value: Uint8Array, incarnation: string): Position | null {
   try {
     const record = decodeIncidentRecord(value)
-    return record.kind === 'revision' ? record.stamp.position : null
+    if (record.kind !== 'revision') return null
+    return record.stamp.incarnation === incarnation ? record.stamp.position : BEFORE_ALL
   } catch (error) {
     if (!isPipelineError(error, 'BAD_RECORD')) throw error
     return null

@@ -4,7 +4,7 @@ import { errorText, isPipelineError, PipelineError } from '../core/errors.ts'
 import { assert } from '../core/assert.ts'
 import { type Control, decodeControl, isControl } from '../log/control.ts'
 import { decodeFrame } from '../log/frame.ts'
-import { type Cut, type Log, type Opened, offsetKey, type Partition, type Slice, type StoredRecord, type Task } from '../log/log.ts'
+import { APPEND_MOST, type Cut, type Log, type Opened, offsetKey, type Partition, type Slice, type StoredRecord, type Task } from '../log/log.ts'
 import { PAGE_KINDS, type Page } from '../log/page.ts'
 import { encodeIncidentRecord } from '../log/revision.ts'
 import type { Clock } from '../ops/clock.ts'
@@ -46,7 +46,8 @@ export async function openTask(owned: Partition, ports: TaskPorts, pace: Checkpo
   const places = placesOf(taken.restored, number)
   const from = places.readings ?? low
   const { low: oldest } = await ports.log.bounds('incidents', number)
-  const end = await readIncidentsEnd(ports.log, number, Math.max(places.incidents ?? oldest, oldest))
+  const incarnation = partition.incarnation || ((await namedIncarnation(ports.log, number)) ?? '')
+  const end = await readIncidentsEnd(ports.log, number, { from: Math.max(places.incidents ?? oldest, oldest), incarnation })
   const { facts } = partition
   if (end.furthest && (!facts.furthest || comparePositions(end.furthest, facts.furthest) > 0)) facts.furthest = end.furthest
   const { epoch } = taken.restored
@@ -210,9 +211,13 @@ export class DetectTask implements Task {
       key: incident.id,
       value: encodeIncidentRecord({ kind: 'revision', stamp: { incarnation, epoch, position, n }, arrival, incident }),
     }))
-    const { offset, flushed } = await ports.log.append('incidents', owned.number, records)
-    this.#incidentsNext = offset + records.length
-    this.#incidentsFlushed = flushed
+    for (let at = 0; at < records.length; at += APPEND_MOST) {
+      const some = records.slice(at, at + APPEND_MOST)
+      const { offset, flushed } = await ports.log.append('incidents', owned.number, some)
+      this.#incidentsNext = offset + some.length
+      this.#incidentsFlushed = flushed
+    }
+    ports.meters.sent(records.length)
     for (const { incident } of made) if (incident.revision === 1) ports.meters.opened(incident)
   }
 
@@ -230,6 +235,8 @@ export class DetectTask implements Task {
   /** Marks what changed and commits it in the background; a failure is thrown by the next `process`. */
   #beginCheckpoint(): void {
     assert(this.#underWay === null, 'one checkpoint at a time')
+    // The pages of one that failed count as unchanged by now: another would stand beside them.
+    if (this.#failure !== null) throw this.#failure
     const { facts, state, incarnation } = this.partition
     const passed = facts.furthest !== null && incarnation !== '' && this.#next > facts.furthest.offset
     const open = passed ? this.partition.openIds() : null
@@ -278,7 +285,8 @@ export class DetectTask implements Task {
     const { clock, meters } = this.#parts.ports
     const now = clock.now()
     for (const { time } of slice.records) meters.scored(Math.max(0, now - time))
-    meters.took(this.partition.leftOut)
-    meters.refused(this.partition.refused)
+    meters.took(this.partition.takeTaken())
+    meters.leftOut(this.partition.leftOut)
+    meters.refused(this.partition.takeRefused())
   }
 }

@@ -48,6 +48,8 @@ export interface BrokerOptions {
   /** What a device is called, of parts of the patterns; default `{device}`. With credentials its username is this name. */
   readonly device?: string
   readonly limits: BrokerLimits
+  /** For so long after its start devices are still coming back, each at its own pace, ms: what is not heard yet says nothing. Default 0. */
+  readonly returnMs?: number
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
@@ -106,6 +108,7 @@ class EmbeddedBroker implements Broker {
   private readonly ackListeners: ((topic: string, payload: Uint8Array) => Promise<void>)[] = []
   private deliver: ((message: Message) => Promise<void>) | null = null
   private connectedSince: number | null = null
+  private startedAt = 0
   private stopping = false
   /** Somebody has subscribed beyond `picket/`: only then is telemetry forwarded, which costs 10 µs a message. */
   private watched = false
@@ -136,6 +139,7 @@ class EmbeddedBroker implements Broker {
     await this.aedes.listen()
     this.server.on('error', (error) => this.refuse('server', {}, errorText(error)))
     this.connectedSince = clock.now()
+    this.startedAt = clock.monotonic()
   }
 
   /** Closes only after what was delivered is acknowledged; what comes meanwhile is not. */
@@ -153,7 +157,11 @@ class EmbeddedBroker implements Broker {
   }
 
   status(): SourceStatus {
-    return { name: this.name, connectedSince: this.connectedSince, backlog: false }
+    return { name: this.name, connectedSince: this.connectedSince, backlog: this.isReturning() }
+  }
+
+  private isReturning(): boolean {
+    return this.options.clock.monotonic() - this.startedAt < (this.options.returnMs ?? 0)
   }
 
   address(): { host: string; port: number } {

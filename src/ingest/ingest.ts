@@ -83,6 +83,8 @@ class RunningIngest implements Ingest {
   private state: 'new' | 'running' | 'stopped' = 'new'
   private cancelTick: () => void = () => undefined
   private ticks = 0
+  /** Since the last tick a message had to wait, or was dropped for overload. */
+  private isBehind = false
 
   constructor(options: IngestOptions) {
     const { log, limits, logger, clock, metrics, sources } = options
@@ -127,9 +129,10 @@ class RunningIngest implements Ingest {
   private lanes(topic: Topic): readonly Lane[] {
     const { log, clock, limits } = this.options
     return Array.from({ length: log.partitions }, (_, partition) => {
-      const onFlushed = (frames: number, seconds: number) => {
+      const onFlushed = (frames: number, messages: number, seconds: number) => {
         if (frames === 0) return
         this.counters.frames.add(frames)
+        this.counters.sent.add(messages, { stage: 'ingest' })
         this.counters.flush.observe(seconds)
       }
       const onFailed = (error: unknown, lane: string) => {
@@ -144,6 +147,7 @@ class RunningIngest implements Ingest {
   private deliver(message: Message, routes: Routes): Promise<void> {
     const bytes = message.payload.length
     this.counters.received.add(1, { source: message.source })
+    if (!this.admission.hasRoom()) this.isBehind = true
     if (!this.admission.hasRoom() && message.qos === 0) {
       this.drop('overload', message, 'more messages come than the log takes, QoS 0 is dropped')
       return Promise.resolve()
@@ -219,7 +223,10 @@ class RunningIngest implements Ingest {
   private tick(): void {
     const { clock, name } = this.options
     const at = clock.now()
-    const sources = [...this.routes.keys()].map((source) => source.status())
+    // What waits, or was dropped, is not yet in the log or never will be: what was not heard meanwhile says nothing.
+    const behind = this.isBehind || !this.admission.hasRoom()
+    this.isBehind = false
+    const sources = [...this.routes.keys()].map((source) => source.status()).map((status) => ({ ...status, backlog: status.backlog || behind }))
     this.ticks++
     this.readings.forEach((lane, partition) => {
       if (this.tickWaits[partition]) return this.counters.dropped.add(1, { stage: 'ingest', reason: 'tick' })
@@ -240,6 +247,7 @@ function countFields(samples: readonly Sample[]): number {
 function declareMetrics(metrics: Metrics) {
   return {
     received: metrics.counter('picket_messages_received_total', 'Messages that sources delivered', ['source']),
+    sent: metrics.counter('picket_messages_sent_total', 'Messages (ingest) and incident revisions (detect) that a stage gave to the log', ['stage']),
     dropped: metrics.counter('picket_messages_dropped_total', 'Messages left out (cardinality: metrics), and why', ['stage', 'reason']),
     deadLetters: metrics.counter('picket_dead_letters_total', 'Messages that could not be taken as readings', ['reason']),
     flush: metrics.histogram('picket_ingest_flush_seconds', 'From receipt to durable in the log, of the oldest message of each append'),

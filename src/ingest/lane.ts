@@ -24,8 +24,8 @@ export interface LaneOptions {
   readonly partition: number
   readonly clock: Clock
   readonly inFlight: IngestLimits['inFlight']
-  /** After each append that became durable: its frames, and seconds its oldest message took since it was received (0 without one). */
-  readonly onFlushed: (frames: number, seconds: number) => void
+  /** After each append that became durable: its frames and messages, and seconds its oldest message took since it was received (0 without one). */
+  readonly onFlushed: (frames: number, messages: number, seconds: number) => void
   readonly onFailed: (error: unknown, lane: string) => void
 }
 
@@ -34,6 +34,7 @@ interface Batch {
   readonly records: LogRecord[]
   readonly settles: Settle[]
   frames: number
+  messages: number
   bytes: number
   /** `Clock.monotonic` of its oldest message. */
   since: number
@@ -101,7 +102,7 @@ export class Lane {
   /** Takes from the front until the bound on what is under way, cutting frames where they are full or another source or record comes. */
   private takeBatch(): Batch {
     const { inFlight } = this.options
-    const batch: Batch = { records: [], settles: [], frames: 0, bytes: 0, since: Number.POSITIVE_INFINITY }
+    const batch: Batch = { records: [], settles: [], frames: 0, messages: 0, bytes: 0, since: Number.POSITIVE_INFINITY }
     let builder: FrameBuilder | null = null
     let taken = 0
     for (const entry of this.waiting) {
@@ -114,6 +115,7 @@ export class Lane {
       else {
         builder ??= new FrameBuilder(entry.message.source)
         builder.add(entry.message)
+        batch.messages++
         batch.since = Math.min(batch.since, entry.since)
       }
       batch.settles.push(entry.settle)
@@ -134,7 +136,7 @@ export class Lane {
       const appended = await log.append(topic, partition, batch.records)
       await appended.flushed
       this.failure = null
-      onFlushed(batch.frames, Math.max(0, clock.monotonic() - batch.since) / 1000)
+      onFlushed(batch.frames, batch.messages, Math.max(0, clock.monotonic() - batch.since) / 1000)
     } catch (thrown) {
       error = thrown
       this.failure = { text: errorText(thrown), at: clock.monotonic() }

@@ -22,6 +22,9 @@ export interface LogRecord {
   readonly value: Uint8Array | null
 }
 
+/** Most records of one append. */
+export const APPEND_MOST = 1024
+
 /** A record to be written somewhere, inside a commit. */
 export interface Write extends LogRecord {
   readonly topic: Topic
@@ -126,7 +129,7 @@ export interface Log {
   readonly partitions: number
 
   /**
-   * Appends in order; resolves when readers can see the records, before they are durable.
+   * Appends 1 to `APPEND_MOST` records in order; resolves when readers can see the records, before they are durable.
    * Two appends to one partition keep the order of the calls. Throws IO, DISK_FULL, CLOSED, or LOCKED (a stop): nothing was appended.
    */
   append(topic: Topic, partition: number, records: readonly LogRecord[]): Promise<Appended>

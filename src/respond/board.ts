@@ -100,6 +100,7 @@ export class Board {
 
   private async take(slice: Slice): Promise<void> {
     await this.options.log.flushed()
+    if (slice.lost > 0) this.noteLoss(slice)
     for (const record of slice.records) {
       try {
         const changes = this.reader.apply(slice.partition, decodeIncidentRecord(record.value ?? new Uint8Array()), record.time)
@@ -110,6 +111,11 @@ export class Board {
       }
     }
     this.next.set(slice.partition, slice.next)
+  }
+
+  private noteLoss({ partition, lost }: Slice): void {
+    this.drops.add(lost, { stage: 'board', reason: 'retention' })
+    this.options.logger.warn({ partition, lost }, 'board: retention took records of incidents before they were read')
   }
 
   private show(incident: Incident): void {

@@ -2,6 +2,7 @@
 import { isPipelineError } from '../core/errors.ts'
 import { idOf } from '../core/hash.ts'
 import { decodeControl, isControl } from '../log/control.ts'
+import type { Control } from '../log/control.ts'
 import type { Log } from '../log/log.ts'
 import { enqueue } from './outbox.ts'
 import type { Deciding } from './outbox.ts'
@@ -15,8 +16,12 @@ const LOOK_AT_ONCE = 32
 export interface PartitionHead {
   readonly offset: number
   readonly incarnation: string
-  /** Of the first config record; null when there was another kind of control record first. */
-  readonly config: { readonly version: number; readonly hash: string } | null
+}
+
+/** What a config record says. */
+export interface ConfigSaid {
+  readonly version: number
+  readonly hash: string
 }
 
 /** What the oldest control record kept in a readings partition says, or the first from `from` on; null when 10,000 records have none. */
@@ -26,29 +31,57 @@ export async function readPartitionHead(log: Log, partition: number, from?: numb
     const slice = await log.read('readings', partition, next, next === start ? 1 : LOOK_AT_ONCE)
     if (!slice) return null
     for (const { offset, value } of slice.records) {
-      const head = value && isControl(value) ? headOf(offset, value) : null
-      if (head) return head
+      const control = controlIn(value)
+      if (control) return { offset, incarnation: control.incarnation }
     }
     next = slice.next
   }
   return null
 }
 
-/** Null for a damaged record: another will say it, and its reader in detect counts it. */
-function headOf(offset: number, value: Uint8Array): PartitionHead | null {
+/**
+ * The newest config record a readings partition keeps; null when it keeps none, or `signal` has aborted.
+ * Reads backwards, at worst all the partition keeps: a version below one that stands there would be obeyed by nobody.
+ */
+export async function readNewestConfig(log: Log, partition: number, signal: AbortSignal): Promise<ConfigSaid | null> {
+  const { low, high } = await log.bounds('readings', partition)
+  for (let end = high; end > low && !signal.aborted; end -= LOOK_AT_ONCE) {
+    const config = await lastConfigIn(log, partition, Math.max(low, end - LOOK_AT_ONCE), end)
+    if (config) return config
+  }
+  return null
+}
+
+/** Of the offsets [start, end). */
+async function lastConfigIn(log: Log, partition: number, start: number, end: number): Promise<ConfigSaid | null> {
+  let config: ConfigSaid | null = null
+  for (let next = start; next < end; ) {
+    const slice = await log.read('readings', partition, next, end - next)
+    if (!slice) break
+    for (const { value } of slice.records) {
+      const body = controlIn(value)?.body
+      if (body?.kind === 'config') config = { version: body.version, hash: body.hash }
+    }
+    next = slice.next
+  }
+  return config
+}
+
+/** Null for a frame, and for a damaged record: another will say it, and its reader in detect counts it. */
+function controlIn(value: Uint8Array | null): Control | null {
+  if (!value || !isControl(value)) return null
   try {
-    const { incarnation, body } = decodeControl(value)
-    return { offset, incarnation, config: body.kind === 'config' ? { version: body.version, hash: body.hash } : null }
+    return decodeControl(value)
   } catch (error) {
     if (!isPipelineError(error, 'BAD_RECORD')) throw error
     return null
   }
 }
 
-/** At takeover with what the partitions hold: nothing to do, or a new version for all of them. */
-export function decideConfig(on: Deciding, heads: readonly (PartitionHead | null)[]): void {
+/** At takeover, with the newest config of each partition that keeps one: nothing to do, or a new version for all of them. */
+export function decideConfig(on: Deciding, newest: readonly ConfigSaid[]): void {
   const row = on.state.config
-  const found = row ? [row] : heads.flatMap((head) => (head?.config ? [head.config] : []))
+  const found = row ? [row] : newest
   const version = Math.max(0, ...found.map((config) => config.version))
   const isInForce = found.length > 0 && found.every((config) => config.hash === on.settingsHash)
   if (!isInForce) {

@@ -44,7 +44,7 @@ export interface Deciding {
   readonly alarm: (key: string, at: number | null) => void
   readonly afterCommit: (run: () => void) => void
   /** A line of the log, once what it says is durable. */
-  readonly tell: (level: 'info' | 'warn', fields: LogFields, message: string) => void
+  readonly tell: (level: 'info' | 'warn' | 'error', fields: LogFields, message: string) => void
   readonly notifierLines: NotifierLines
   /** A clock that only goes on, ms. */
   readonly monotonic: () => number

@@ -8,8 +8,8 @@ import type { Clock } from '../ops/clock.ts'
 import { delay } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import { Alarms } from './alarms.ts'
-import { decideConfig, decideConfigRepeat, readPartitionHead } from './config-versions.ts'
-import type { PartitionHead } from './config-versions.ts'
+import { decideConfig, decideConfigRepeat, readNewestConfig, readPartitionHead } from './config-versions.ts'
+import type { ConfigSaid } from './config-versions.ts'
 import { decideChange, decideLeaseEnd, decideRequest } from './decisions.ts'
 import { Desk } from './desk.ts'
 import { Effects, laneOf } from './effects.ts'
@@ -22,7 +22,7 @@ import { NotifierLines } from './notifier-lines.ts'
 import { answerMs, decideAck, decideAttempt, decideOutcome } from './outbox.ts'
 import type { Deciding } from './outbox.ts'
 import { ResponderState } from './state.ts'
-import type { OutboxEntry } from './state.ts'
+import type { LeaseRow, OutboxEntry } from './state.ts'
 
 export interface TermOptions extends EffectPorts, Pick<Deciding, 'limits' | 'random' | 'meters' | 'partitionFor'> {
   readonly log: Log
@@ -167,7 +167,7 @@ export class Term {
     if (kind === 'lease') decideLeaseEnd(this.on, name)
     else if (kind === 'outbox') decideAttempt(this.on, name)
     else if (kind === 'config') decideConfigRepeat(this.on)
-    else this.assertAll()
+    else this.desk.afterCommit(() => this.assertAll())
   }
 
   private start(entry: OutboxEntry): void {
@@ -183,17 +183,18 @@ export class Term {
     })
   }
 
-  /** Tells every quarantined device's desired state again, in case the broker lost it. */
+  /** Tells every quarantined device's desired state again, in case the broker lost it. Only after a commit: the rows are durable then. */
   private assertAll(): void {
     this.alarms.set('assert', this.on.now() + ASSERT_MS)
-    this.lanes.start({ id: 'assert', lane: 'assert', width: 1, perform: () => this.assertEach() })
+    const rows = this.state.leases.values().filter((row) => row.state === 'active')
+    this.lanes.start({ id: 'assert', lane: 'assert', width: 1, perform: () => this.assertEach(rows) })
   }
 
-  private async assertEach(): Promise<void> {
-    for (const device of this.state.leases.keys()) {
-      const row = this.state.leases.get(device)
-      if (row?.state !== 'active') continue
+  private async assertEach(rows: readonly LeaseRow[]): Promise<void> {
+    for (const row of rows) {
       if (this.stop.signal.aborted) return
+      // Decided anew since, perhaps not yet durably: the new command tells the state itself.
+      if (this.state.leases.get(row.lease.device) !== row) continue
       const outcome = await this.options.enforcer.assertDesired({ id: row.command, kind: 'quarantine', lease: row.lease })
       if (outcome.status !== 'done') this.options.meters.errors.add(1, { reason: 'desired state not asserted' })
     }
@@ -220,12 +221,12 @@ export class Term {
 
   private async take(topic: Topic, slice: Slice, decide: (partition: number, record: StoredRecord) => void): Promise<void> {
     const { partition, records } = slice
-    if (slice.lost > 0) await this.desk.decide(() => this.noteLoss(offsetKey(topic, partition), slice.lost))
     for (let start = 0; start < records.length; start += RECORDS_AT_ONCE) {
       await this.room()
       if (this.stop.signal.aborted) return
       const chunk = records.slice(start, start + RECORDS_AT_ONCE)
       await this.desk.decide(() => {
+        if (start === 0 && slice.lost > 0) this.noteLoss(offsetKey(topic, partition), slice.lost)
         for (const record of chunk) this.decideRecord(topic, partition, record, decide)
         const isLast = start + RECORDS_AT_ONCE >= records.length
         this.state.offsets.set(offsetKey(topic, partition), isLast ? slice.next : chunk[chunk.length - 1]!.offset + 1)
@@ -262,8 +263,8 @@ export class Term {
   }
 
   private noteLoss(place: string, lost: number): void {
-    this.options.logger.error({ place, lost }, 'respond: retention took records before they were read')
-    this.options.meters.drops.add(lost, { stage: 'respond', reason: 'retention' })
+    this.on.tell('error', { place, lost }, 'respond: retention took records before they were read')
+    this.on.afterCommit(() => this.options.meters.drops.add(lost, { stage: 'respond', reason: 'retention' }))
     this.state.record({ at: this.on.now(), kind: 'note', device: '', incident: '', action: 'loss', reason: `retention took ${lost} records of ${place} unread` })
   }
 
@@ -271,16 +272,19 @@ export class Term {
   private async watchConfig(): Promise<void> {
     if (this.state.config) return this.knowConfig([])
     this.stage = 'unconfigured'
-    while (!this.stop.signal.aborted) {
-      const heads: (PartitionHead | null)[] = []
-      for (let partition = 0; partition < this.options.log.partitions; partition++) heads.push(await readPartitionHead(this.options.log, partition))
-      if (heads[0]) return this.knowConfig(heads)
-      await delay(this.options.clock, LOOK_AGAIN_MS, this.stop.signal)
+    const { log, clock } = this.options
+    const { signal } = this.stop
+    while (!signal.aborted && !(await readPartitionHead(log, 0))) await delay(clock, LOOK_AGAIN_MS, signal)
+    const newest: ConfigSaid[] = []
+    for (let partition = 0; partition < log.partitions; partition++) {
+      const config = await readNewestConfig(log, partition, signal)
+      if (config) newest.push(config)
     }
+    if (!signal.aborted) await this.knowConfig(newest)
   }
 
-  private async knowConfig(heads: readonly (PartitionHead | null)[]): Promise<void> {
-    await this.desk.decide(() => decideConfig(this.on, heads))
+  private async knowConfig(newest: readonly ConfigSaid[]): Promise<void> {
+    await this.desk.decide(() => decideConfig(this.on, newest))
     this.stage = 'working'
   }
 
@@ -296,8 +300,12 @@ export class Term {
     const { signal } = this.stop
     while (this.isFull() && !signal.aborted)
       await new Promise<void>((resolve) => {
-        this.roomFor.push(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
+        const go = () => {
+          signal.removeEventListener('abort', go)
+          resolve()
+        }
+        this.roomFor.push(go)
+        signal.addEventListener('abort', go)
       })
   }
 }

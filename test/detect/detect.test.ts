@@ -99,6 +99,17 @@ describe('the counters', () => {
     expect(worker.counts.of('picket_incidents_total', { class: 'default', cause: 'limit', severity: 'major' })).toBe(1)
   })
 
+  it('count the messages that were scored and the revisions that were sent', async () => {
+    const { stage, worker } = await configured()
+    await stage.send('d', { x: 1 }, { time: START, payload: 7 })
+    await stage.send('d', { x: 1 }, { time: START, payload: 7 })
+    await stage.send('d', { x: 1e9 }, { time: START })
+    await stage.clock.advance(10)
+    const revisions = stage.incidents().filter(({ kind }) => kind === 'revision').length
+    expect(worker.counts.of('picket_messages_scored_total')).toBe(2)
+    expect(worker.counts.of('picket_messages_sent_total', { stage: 'detect' })).toBe(revisions)
+  })
+
   it('count what was left out, each with its reason', async () => {
     const { stage, worker } = await configured()
     await stage.send('d', { x: 1 }, { time: START, payload: 7 })

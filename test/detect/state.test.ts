@@ -14,6 +14,15 @@ it('frees the row of a class that the config no longer names, and its devices ar
   expect(bench.partition.state!.tables.class.row('pump')).toBeUndefined()
 })
 
+it('frees a metric its device has not reported for the time of expiry, and no other', () => {
+  const bench = new Bench(settingsOf({ expireMs: 100_000 }))
+  bench.send('d', { old: 1, kept: 1 })
+  bench.tick(101)
+  bench.send('d', { kept: 2 })
+  bench.tick(16)
+  expect([...bench.partition.state!.metrics(0).keys()]).toEqual(['kept'])
+})
+
 it('knows no class of a name that objects bring along', () => {
   const bench = new Bench(settingsOf())
   bench.send('d', { x: 1 }, { labels: { class: 'constructor' } })

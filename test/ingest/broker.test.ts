@@ -77,6 +77,19 @@ function gate() {
 }
 
 describe('a published message', () => {
+  it('tells of a backlog while devices are still coming back after its start', async () => {
+    const clock = new ManualClock()
+    const { broker } = await start({ clock, returnMs: 30_000 })
+    expect(broker.status().backlog).toBe(true)
+    await clock.advance(29_999)
+    expect(broker.status().backlog).toBe(true)
+    await clock.advance(1)
+    expect(broker.status().backlog).toBe(false)
+    const stopped = broker.stop()
+    await clock.advance(10)
+    await stopped
+  })
+
   it('arrives with its topic, payload, client and QoS', async () => {
     const { broker, received } = await start()
     const client = await connect(broker, { clientId: 'c-1' })

@@ -219,13 +219,14 @@ describe('too much', () => {
   })
 
   it('lets QoS 1 wait, in order', async () => {
-    const { clock, cluster, source } = await started({ ...small, limits: { queue: { messages: 3, bytes: 1e6 } } })
+    const { clock, cluster, meters, source } = await started({ ...small, limits: { queue: { messages: 3, bytes: 1e6 } } })
     const acks = [0, 1, 2, 3, 4].map((n) => source.send(PUMP, `{"n":${n}}`))
     await clock.advance(5)
     expect(messagesIn(cluster, HOME)).toHaveLength(3)
     await clock.advance(100)
     await Promise.all(acks)
     expect(messagesIn(cluster, HOME).map(({ metrics }) => metrics['n'])).toEqual([0, 1, 2, 3, 4])
+    expect(meters.of('picket_messages_sent_total', 'ingest')).toBe(5)
   })
 
   it('is counted in bytes too', async () => {

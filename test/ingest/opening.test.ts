@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { encodeControl } from '../../src/log/control.ts'
 import { isFrame } from '../../src/log/frame.ts'
 import { controlsIn, framesIn, makeLab, SETTINGS } from './lab.ts'
+import { APPEND_MOST } from '../../src/log/log.ts'
 
 type Lab = ReturnType<typeof makeLab>
 
@@ -15,10 +16,12 @@ async function start({ ingest, clock }: Lab): Promise<void> {
 /** Puts records that are neither frame nor control, or a tick, into a partition. */
 async function fill({ log, clock }: Lab, partition: number, count: number, incarnation?: string): Promise<void> {
   const value = incarnation === undefined ? Buffer.from('no control record') : tick(incarnation)
-  const records = Array.from({ length: count }, () => ({ key: '', value }))
-  const appended = log.append('readings', partition, records)
-  await clock.advance(1)
-  await (await appended).flushed
+  for (let left = count; left > 0; left -= APPEND_MOST) {
+    const records = Array.from({ length: Math.min(left, APPEND_MOST) }, () => ({ key: '', value }))
+    const appended = log.append('readings', partition, records)
+    await clock.advance(1)
+    await (await appended).flushed
+  }
 }
 
 function tick(incarnation: string): Buffer {
@@ -114,6 +117,19 @@ describe('a tick', () => {
     await lab.clock.advance(3000)
     expect(controlsIn(lab.cluster, 0).filter(({ body }) => body.kind === 'tick')).toHaveLength(1)
     expect(lab.meters.of('picket_messages_dropped_total', 'ingest', 'tick')).toBe(4)
+  })
+
+  it('tells of a backlog when messages had to wait, or were dropped, since the one before', async () => {
+    const lab = makeLab({
+      cluster: { faults: { latency: ({ kind }) => (kind === 'flush' ? 20 : 0) } },
+      limits: { queue: { messages: 1, bytes: 1e6 } },
+    })
+    await start(lab)
+    await lab.clock.advance(500)
+    for (const n of [1, 2]) void lab.source.send('telemetry/pump/a', `{"n":${n}}`, { qos: 0 })
+    await lab.clock.advance(2_500)
+    const ticks = controlsIn(lab.cluster, 0).flatMap(({ body }) => (body.kind === 'tick' ? body.sources.map(({ backlog }) => backlog) : []))
+    expect(ticks.slice(0, 2)).toEqual([true, false])
   })
 
   it('comes no more after stop', async () => {

@@ -3,6 +3,7 @@ import { assert } from '../../core/assert.ts'
 import { PipelineError } from '../../core/errors.ts'
 import { delay } from '../../ops/clock.ts'
 import type { Logger } from '../../ops/logger.ts'
+import { APPEND_MOST } from '../log.ts'
 import type { Appended, Bounds, Log, LogRecord, Opened, Owned, Partition, Slice, Topic, Write } from '../log.ts'
 import { untilStopped } from '../retry.ts'
 import { LEADER_WITH_STATE, leadWithoutState, takeOver } from '../takeover.ts'
@@ -55,7 +56,7 @@ export class MemoryLog implements Log {
   async append(topic: Topic, partition: number, records: readonly LogRecord[]): Promise<Appended> {
     this.#checkOpen()
     if (this.#state === 'crashed') return never()
-    assert(records.length > 0, 'an append has records')
+    assert(records.length > 0 && records.length <= APPEND_MOST, `an append has 1 to ${APPEND_MOST} records`)
     this.#store.partition(topic, partition)
     const operation = { kind: 'append', process: this.name, topic, partition } as const
     const latency = this.#latency(operation)
