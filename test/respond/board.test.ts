@@ -5,9 +5,10 @@ import { MemoryCluster } from '../../src/log/memory.ts'
 import type { MemoryLog } from '../../src/log/memory.ts'
 import { encodeIncidentRecord } from '../../src/log/revision.ts'
 import type { IncidentRecord } from '../../src/log/revision.ts'
+import type { Logger } from '../../src/ops/logger.ts'
 import { Board } from '../../src/respond/board.ts'
 import { ManualClock } from '../clock.ts'
-import { closing, CountingMetrics, incident, opened, revision, silent, START } from './fleet.ts'
+import { closing, CountingMetrics, incident, keepingLogger, opened, revision, silent, START } from './fleet.ts'
 
 let clock: ManualClock
 let cluster: MemoryCluster
@@ -17,8 +18,8 @@ let board: Board
 let stop: AbortController
 let offset: number
 
-async function start(bounds: { mostOpen?: number; mostClosed?: number } = {}): Promise<void> {
-  board = new Board({ log, clock, metrics, logger: silent, ...bounds })
+async function start(options: { mostOpen?: number; mostClosed?: number; logger?: Logger } = {}): Promise<void> {
+  board = new Board({ log, clock, metrics, logger: silent, ...options })
   void board.run(stop.signal)
   await clock.advance(0)
 }
@@ -148,6 +149,22 @@ it('skips and counts a record that can\'t be read', async () => {
   await tell(incident())
   expect(ids()).toEqual(['incident-1'])
   expect(metrics.value('picket_messages_dropped_total{stage=board,reason=bad-record}')).toBe(1)
+})
+
+it('counts what retention took before it was read, and says so in one line', async () => {
+  let failing = 0
+  cluster = new MemoryCluster({ partitions: 2, clock, faults: { fail: ({ kind }) => (kind === 'read' && failing-- > 0 ? 'IO' : undefined) } })
+  log = cluster.connect()
+  const { logger, lines } = keepingLogger()
+  await tell(incident())
+  await start({ logger })
+  failing = 1
+  for (let i = 2; i < 6; i++) await tell(incident({ id: `incident-${i}` }))
+  cluster.trim('incidents', 0, 4)
+  await clock.advance(100)
+  expect(ids()).toEqual(['incident-5', 'incident-1'])
+  expect(metrics.value('picket_messages_dropped_total{stage=board,reason=retention}')).toBe(3)
+  expect(lines.filter((line) => line.includes('retention'))).toEqual(['warn board: retention took records of incidents before they were read'])
 })
 
 it('reads on after the log failed it for a while', async () => {

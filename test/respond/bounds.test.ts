@@ -1,6 +1,8 @@
 /** What respond holds has an end, and what meets it is said. */
 import { beforeEach, describe, expect, it } from 'vitest'
-import { incident } from './fleet.ts'
+import { getEventListeners } from 'node:events'
+import { PipelineError } from '../../src/core/errors.ts'
+import { incident, keepingLogger } from './fleet.ts'
 import { PUMP_PARTITION, Stage } from './stage.ts'
 
 let stage: Stage
@@ -20,6 +22,30 @@ describe('a full outbox', () => {
     await enforcer.answer(enforcer.commands[0]!, 'done')
     await stage.clock.advance(0)
     expect(enforcer.commands).toHaveLength(3)
+  })
+
+  it('leaves nothing behind on the stop signal each time it drains', async () => {
+    const signals: AbortSignal[] = []
+    const { enforcer } = await stage.start({
+      limits: { outbox: 1 },
+      onLog: (log) => {
+        const tail = log.tail.bind(log)
+        log.tail = (topic, from, each, signal) => {
+          signals.push(signal)
+          return tail(topic, from, each, signal)
+        }
+      },
+    })
+    const listeners = () => getEventListeners(signals[0]!, 'abort').length
+    const before = listeners()
+    for (let i = 0; i < 5; i++) await stage.tell(incident({ id: `incident-${i}`, device: `pump-${i}` }))
+    expect(listeners()).toBeGreaterThan(before)
+    for (let i = 0; i < 5; i++) {
+      await enforcer.answer(enforcer.commands[i]!, 'done')
+      await stage.clock.advance(0)
+    }
+    expect(enforcer.commands).toHaveLength(5)
+    expect(listeners()).toBe(before)
   })
 
   it('lets the process stop', async () => {
@@ -60,6 +86,33 @@ it('says what retention took before it was read', async () => {
   const { metrics } = await stage.start()
   expect(metrics.value('picket_messages_dropped_total{stage=respond,reason=retention}')).toBe(3)
   expect(stage.lines().find((line) => line.action === 'loss')).toMatchObject({ kind: 'note', reason: expect.stringContaining('3 records') as string })
+})
+
+it('says once what retention took, though the commit of it failed', async () => {
+  const first = await stage.start()
+  await stage.tell(incident({ severity: 'minor' }))
+  await first.stop()
+  for (let revision = 2; revision < 6; revision++) await stage.tell(incident({ severity: 'minor', revision }))
+  stage.cluster.trim('incidents', PUMP_PARTITION, 4)
+  const { logger, lines } = keepingLogger()
+  let isBroken = true
+  const { metrics } = await stage.start({
+    logger,
+    around: (owned) => ({
+      signal: owned.signal,
+      restore: (each) => owned.restore(each),
+      commit: (writes, cut) => {
+        const all = [...writes]
+        if (isBroken && all.some(({ key }) => key === `offset/incidents/${PUMP_PARTITION}`)) throw new PipelineError('IO', 'the disk said no')
+        return owned.commit(all, cut)
+      },
+    }),
+  })
+  isBroken = false
+  await stage.clock.advance(1_000)
+  expect(stage.told('loss')).toEqual(['note'])
+  expect(metrics.value('picket_messages_dropped_total{stage=respond,reason=retention}')).toBe(3)
+  expect(lines.filter((line) => line.includes('retention'))).toHaveLength(1)
 })
 
 it('reads a recreated topic from its start', async () => {

@@ -16,6 +16,11 @@ function written(partition: number): string[] {
   return stage.controls(partition).slice(1).map(({ body }) => (body.kind === 'config' ? `${body.version} ${body.hash}` : body.kind))
 }
 
+async function say(version: number, partition = 0, hash = `hash-of-${version}`): Promise<void> {
+  const body = { kind: 'config', version, hash, settings: SETTINGS } as const
+  await stage.append('readings', partition, encodeControl({ id: `config-${version}`, incarnation: `incarnation-${partition}`, at: START, body }))
+}
+
 describe('the config', () => {
   it('in force is taken over as it is', async () => {
     await stage.configure('hash-1')
@@ -32,6 +37,27 @@ describe('the config', () => {
       expect(stage.controls(partition)[1]!.incarnation).toBe(`incarnation-${partition}`)
     }
     expect(stage.told('config')).toEqual(['decision'])
+  })
+
+  it('that differs is above the newest version kept, though the leases be lost and the oldest kept control record a tick', async () => {
+    await stage.configure('hash-1')
+    for (const version of [2, 3]) await say(version)
+    const tick = encodeControl({ id: 'tick', incarnation: 'incarnation-0', at: START, body: { kind: 'tick', writer: 'ingest', sources: [] } })
+    await stage.append('readings', 0, tick)
+    await say(7)
+    await stage.append('readings', 0, ...Array.from({ length: 100 }, () => Buffer.from('a frame')))
+    stage.cluster.trim('readings', 0, 3)
+    await stage.start({ settingsHash: 'hash-2' })
+    expect(stage.controls(0).map(({ body }) => body).at(-1)).toMatchObject({ version: 8, hash: 'hash-2' })
+    expect(written(1)).toEqual(['8 hash-2'])
+  })
+
+  it('that is the newest kept is in force, whatever older ones are kept', async () => {
+    await stage.configure('hash-1')
+    for (let partition = 0; partition < PARTITIONS; partition++) await say(2, partition, 'hash-2')
+    await stage.start({ settingsHash: 'hash-2' })
+    expect(written(0)).toEqual(['2 hash-2'])
+    expect(stage.rows('config').get('config')).toMatchObject({ version: 2, hash: 'hash-2' })
   })
 
   it('that changes between two leaders is the version after the last', async () => {

@@ -30,6 +30,8 @@ export interface ProcessOptions {
   readonly limits?: Partial<ResponderLimits>
   readonly notifiers?: readonly MemoryNotifier[]
   readonly logger?: Logger
+  /** Sees the log before it is led on. */
+  readonly onLog?: (log: MemoryLog) => void
   /** Around what the log gives the leader. */
   readonly around?: (owned: Owned) => Owned
 }
@@ -69,7 +71,8 @@ export class Stage {
     const enforcer = new MemoryEnforcer()
     const notifier = new MemoryNotifier()
     const metrics = new CountingMetrics()
-    const { settings = SETTINGS, settingsHash = 'hash-1', limits = {}, notifiers = [notifier], logger = silent, around = (owned) => owned } = options
+    const { settings = SETTINGS, settingsHash = 'hash-1', limits = {}, notifiers = [notifier], logger = silent, onLog, around = (owned) => owned } = options
+    onLog?.(log)
     const responder = createResponder({ log, clock: this.clock, random: steady, metrics, logger, settings, settingsHash, notifiers, enforcer, limits })
     const stop = new AbortController()
     const ended = log.lead('respond', (owned) => responder.run(around(owned)), stop.signal)

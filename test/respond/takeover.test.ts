@@ -71,6 +71,58 @@ describe('a leader that takes over', () => {
     expect(enforcer.desired).toHaveLength(2)
   })
 
+  it('asserts no state whose decision is still being committed', async () => {
+    const first = await stage.start()
+    first.enforcer.answers = ['done']
+    await stage.tell(incident())
+    await stage.tell(incident({ id: 'incident-2', device: 'pump-2' }))
+    await first.stop()
+    const { enforcer, log } = await stage.start()
+    let goOn: () => void = () => undefined
+    enforcer.desired.length = 0
+    enforcer.assertDesired = (command) => {
+      enforcer.desired.push(command)
+      return new Promise((resolve) => (goOn = () => resolve({ status: 'done', detail: '' })))
+    }
+    await stage.clock.advance(5 * MINUTE)
+    await stage.ask({ kind: 'release', device: 'pump-2' })
+    await stage.clock.advance(0)
+    const flush = log.stall()
+    await stage.askAll({ kind: 'quarantine', device: 'pump-2', id: 'request-2' })
+    goOn()
+    await stage.clock.advance(0)
+    expect(enforcer.desired.map(({ lease }) => lease.device)).toEqual(['pump-1'])
+    flush()
+  })
+
+  it('asserts nothing decided in the same commit before that is durable', async () => {
+    let isHeld = false
+    const held: (() => void)[] = []
+    const { enforcer } = await stage.start({
+      around: (owned) => ({
+        signal: owned.signal,
+        restore: (each) => owned.restore(each),
+        commit: async (writes, cut) => {
+          if (isHeld) await new Promise<void>((resolve) => held.push(resolve))
+          await owned.commit(writes, cut)
+        },
+      }),
+    })
+    await stage.clock.advance(5 * MINUTE - 1)
+    isHeld = true
+    await stage.ask({ kind: 'acknowledge' })
+    await stage.tell(incident())
+    await stage.clock.advance(1)
+    held.shift()!()
+    await stage.clock.advance(0)
+    expect(held).toHaveLength(1)
+    expect(enforcer.desired).toEqual([])
+    isHeld = false
+    held.shift()!()
+    await stage.clock.advance(0)
+    expect(enforcer.desired).toMatchObject([{ lease: { device: 'pump-1' } }])
+  })
+
   it('ends a lease at its time', async () => {
     const first = await stage.start()
     first.enforcer.answers = ['done']

@@ -49,6 +49,7 @@ export class ContractSide {
   #generation = 0
   #cancelEnd: () => void = () => undefined
   #quarantined = false
+  #until = 0
 
   constructor(options: ContractOptions) {
     this.#options = options
@@ -56,6 +57,16 @@ export class ContractSide {
 
   get isQuarantined(): boolean {
     return this.#quarantined
+  }
+
+  /** Until when it is quarantined, ms of the world; 0 when it is not. */
+  get until(): number {
+    return this.#quarantined ? this.#until : 0
+  }
+
+  /** Of the newest command it obeyed; outlives a reboot. */
+  get generation(): number {
+    return this.#generation
   }
 
   /** Only what it is told then can tell it that it is quarantined. */
@@ -100,6 +111,7 @@ export class ContractSide {
     this.#end()
     if (execution.kind === 'release') return
     this.#quarantined = true
+    this.#until = this.#options.world.time + leftMs
     this.#cancelEnd = this.#options.world.after(leftMs, () => this.#end())
   }
 

@@ -17,6 +17,9 @@ const WINDOW = 8
 /** So long a device waits for an acknowledgement before it connects anew, ms: twenty samples' time within these bounds. */
 const PATIENCE_MS = [1_000, 4_000] as const
 
+/** So long after it has power again a device knows what it was, ms. */
+const RETURN_MS = 500
+
 /** A message the device wants to have taken. */
 export interface Outgoing {
   readonly packet: number
@@ -51,6 +54,8 @@ export interface FarDeviceOptions {
   readonly sources: () => readonly SimSource[]
   /** Whether the broker's session ends with the telemetry's. */
   readonly embedded: boolean
+  /** Told of what may not happen. */
+  readonly problem: (text: string) => void
 }
 
 export class FarDevice {
@@ -103,6 +108,7 @@ export class FarDevice {
   /** Loses power for a while, and with it all that was not yet taken. */
   reboot(forMs: number): void {
     const { world, broker } = this.#options
+    const { until, generation } = this.contract
     this.#isOn = false
     this.#life++
     this.#queue = []
@@ -114,7 +120,15 @@ export class FarDevice {
       this.#isOn = true
       if (!this.#options.embedded) broker.connect(this.id, this.contract)
       this.#connectLater(0)
+      world.after(RETURN_MS, () => this.#isBoundAgain(until, generation))
     })
+  }
+
+  /** A broker that outlives Picket's processes has told it by now what it was. */
+  #isBoundAgain(until: number, generation: number): void {
+    const { world, embedded, problem } = this.#options
+    const isStillDue = this.#isOn && world.time < until && this.contract.generation === generation
+    if (!embedded && isStillDue && !this.contract.isQuarantined) problem(`${this.id} lost power while quarantined, and is free until ${until} since`)
   }
 
   /** The connection breaks, at whoever's end; what was on its way is lost. */

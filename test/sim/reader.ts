@@ -86,8 +86,14 @@ export interface LoggedMessage {
   readonly metrics: ReadonlyMap<string, number | string>
 }
 
-export function messagesOf(records: readonly Raw[]): LoggedMessage[] {
+/** Several requirements ask for the same ones. */
+const DECODED = new WeakMap<readonly Raw[], readonly LoggedMessage[]>()
+
+export function messagesOf(records: readonly Raw[]): readonly LoggedMessage[] {
+  const known = DECODED.get(records)
+  if (known) return known
   const found: LoggedMessage[] = []
+  DECODED.set(records, found)
   for (const { value, offset } of records) {
     if (value && isOf(FRAME, value)) found.push(...messagesIn(decode<FrameColumns>(FRAME, value), offset))
   }

@@ -109,14 +109,15 @@ export function build(options: SimOptions, problems: string[], write: ((line: st
   const { latencyMs } = options.network
   const broker = new FarBroker({ world, draw: draw.fork('broker'), latencyMs, refuses: () => far().brokerRefuses })
   const webhook = new WebhookReceiver(world, draw.fork('webhook'), () => far().webhookFails)
+  const problem = (text: string) => problems.push(text)
   const processes = hosts.map((clock, i) => {
     const name = `p${i}`
-    const [logger, problem] = [simLogger(world, name, write), (text: string) => problems.push(text)]
+    const logger = simLogger(world, name, write)
     return new SimProcess({ name, options, world, clock, cluster, strays, broker, webhook, draw: draw.fork(name), logger, problem })
   })
   const sources = () => processes.flatMap((process) => process.source ?? [])
   const devices = drawFleet(options, draw.fork('fleet')).map(
-    (wiring) => new FarDevice({ world, wiring, draw: draw.fork(wiring.spec.id), broker, network, far, embedded, poison, sources }),
+    (wiring) => new FarDevice({ world, wiring, draw: draw.fork(wiring.spec.id), broker, network, far, embedded, poison, sources, problem }),
   )
   for (const process of processes) world.after(draw.between(0, 500), () => process.start())
   const clocks = [...new Set([...hosts, logClock])]
