@@ -15,6 +15,8 @@ export interface Answer {
   readonly options: SimOptions
 }
 
+// Whoever asked is gone.
+process.on('disconnect', () => process.exit())
 process.on('message', (task: Task) => {
   void answer(task).then((result) => process.send!(result))
 })
