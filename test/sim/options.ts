@@ -81,7 +81,7 @@ export function drawOptions(seed: number): SimOptions {
     refusals: count(0.35, 1, 4),
     halfFlushes: some(0.3, 0.002, 0.02),
     losses: count(0.4, 1, 4),
-    doubts: some(0.3, 0.01, 0.15),
+    doubts: some(0.3, 0.01, 0.06),
     survivors: draw.pick(['none', 'some', 'all'] as const),
     strays: is(0.5),
   }

@@ -43,9 +43,9 @@ function asInjected(device: FarDevice, told: readonly ToldIncident[]): string | 
   for (const kind of ['spike', 'breach', 'silence', 'crowd'] as const) {
     const faults = device.wiring.spec.faults.filter((fault) => fault.kind === kind)
     const shown = (fault: Fault, by: (message: Outgoing) => boolean) =>
-      kind === 'silence' || device.sent.some((message) => by(message) && message.faults.includes(fault))
-    const certain = faults.filter((fault) => shown(fault, (message) => message.acked))
-    const possible = faults.filter((fault) => shown(fault, (message) => message.handed > 0))
+      device.sent.some((message) => by(message) && message.faults.includes(fault))
+    const certain = faults.filter((fault) => (kind === 'silence' ? isMissed(device, fault) : shown(fault, (message) => message.acked)))
+    const possible = faults.filter((fault) => kind === 'silence' || shown(fault, (message) => message.handed > 0))
     const found = told.filter(({ cause }) => cause === CAUSE[kind])
     if (found.length >= certain.length && found.length <= possible.length) continue
     const opened = found.map(({ openedAt }) => new Date(openedAt).toISOString()).join(', ')
@@ -53,6 +53,11 @@ function asInjected(device: FarDevice, told: readonly ToldIncident[]): string | 
   }
   const other = told.find(({ cause }) => !Object.values(CAUSE).includes(cause))
   return other ? `${device.id} has an incident of cause ${other.cause}` : null
+}
+
+/** Nobody misses a device that was quarantined, late as that may have been, in the time it was silent. */
+function isMissed({ contract }: FarDevice, { from, to }: Fault): boolean {
+  return !contract.executions.some(({ at }) => from <= at && at < to)
 }
 
 /** By revisions, ids, and bodies: as many deliveries as revisions, each under one id, and none that the log does not tell of. */
