@@ -26,7 +26,7 @@ export function viewDevice(state: State, incidents: Incidents, now: number, id: 
 }
 
 function stateOf(incidents: Incidents, id: string, learning: number): DeviceView['state'] {
-  if (incidents.open(id, 'silence')) return 'silent'
+  if (incidents.isOpen(id, 'silence')) return 'silent'
   if (incidents.has(id)) return 'odd'
   return learning < 1 ? 'learning' : 'normal'
 }

@@ -41,7 +41,6 @@ export class Engine {
   /** The same of each message. [messages] */
   readonly #fused = new Float32Array(ROUND_MESSAGES)
   readonly #deviceWeight = new Float32Array(ROUND_MESSAGES)
-  readonly #which = new Int32Array(ROUND_MESSAGES)
   readonly #scores = new Float64Array(SCORES)
   /** Incidents there was no room for. */
   #refused = 0
@@ -92,7 +91,7 @@ export class Engine {
   #fuse(round: RoundColumns): void {
     this.#surprise.fill(NaN, 0, round.readings)
     for (const { detector, out } of this.#series) if (detector.cause === 'telemetry') fuseInto(round.readings, out, this.#surprise)
-    fuseMessages(round, this.#surprise, this.#seriesGate, round.warmup, this.#fused, this.#which)
+    fuseMessages(round, this.#surprise, this.#seriesGate, round.warmup, this.#fused)
     for (const { detector, out } of this.#device) if (detector.cause === 'telemetry') fuseInto(round.messages, out, this.#fused)
   }
 
@@ -102,9 +101,8 @@ export class Engine {
     moveGates(round.readings, round.series, this.#surprise, this.#seriesGate, this.#weight, (row) => accept(this.#series, row))
     moveGates(round.messages, round.device, this.#fused, this.#deviceGate, this.#deviceWeight, (row) => accept(this.#device, row))
     for (let m = 0; m < round.messages; m++) {
-      const device = this.#deviceName(round, m)
       // The gap that ends a silence is the fault itself: it teaches nothing.
-      if (this.#incidents.has(device) && this.#incidents.open(device, 'silence')) this.#deviceWeight[m] = 0
+      if (this.#isOpen(round, m, 'silence')) this.#deviceWeight[m] = 0
       if (round.teaches[m]) continue
       this.#deviceWeight[m] = 0
       this.#weight.fill(0, round.start[m]!, round.start[m]! + round.count[m]!)
@@ -132,7 +130,7 @@ export class Engine {
     if (round.teaches[m]) contribute(this.#rule, device, scores, this.#budget, klass, round.elapsed[m]!)
     let excess = -Infinity
     for (let k = 0; k < SCORES; k++) excess = Math.max(excess, scores[k]! - threshold(this.#budget, klass, k))
-    if (excess < 0 && !this.#incidents.has(this.#deviceName(round, m))) return
+    if (excess < 0 && !this.#isOpen(round, m, 'telemetry')) return
     this.#settle(round, m, 'telemetry', excess, Math.max(0, Math.min(SEVERITIES.length - 1, Math.floor(excess))), fused)
   }
 
@@ -149,7 +147,7 @@ export class Engine {
         if (u === CERTAIN) severity = Math.max(severity, limitSeverity(this.#state, round.device[m]!, this.#state.metricOf(round.series[i]!)))
       }
       if (largest !== largest) continue
-      if (largest < CERTAIN && !this.#incidents.has(this.#deviceName(round, m))) continue
+      if (largest < CERTAIN && !this.#isOpen(round, m, 'limit')) continue
       this.#settle(round, m, 'limit', largest - CERTAIN, severity, largest)
     }
   }
@@ -159,13 +157,13 @@ export class Engine {
       if (detector.cause !== 'silence') continue
       const u = out[m]!
       if (u !== u) continue
-      if (u < SILENT_AT && (round.missing || !this.#incidents.has(this.#deviceName(round, m)))) continue
+      if (u < SILENT_AT && (round.missing || !this.#isOpen(round, m, 'silence'))) continue
       this.#settle(round, m, 'silence', u - SILENT_AT, SILENCE_SEVERITY, u)
     }
   }
 
   #judgeCrowd(round: RoundColumns, m: number): void {
-    if (!round.crowded[m] && !this.#incidents.has(this.#deviceName(round, m))) return
+    if (!round.crowded[m] && !this.#isOpen(round, m, 'cardinality')) return
     this.#settle(round, m, 'cardinality', round.crowded[m] ? 0 : -1, CROWDED_SEVERITY, CERTAIN)
   }
 
@@ -188,6 +186,10 @@ export class Engine {
   #subject(round: RoundColumns, m: number): Subject {
     const device = this.#deviceName(round, m)
     return { device, ...this.#state.about(round.device[m]!) }
+  }
+
+  #isOpen(round: RoundColumns, m: number, cause: Cause): boolean {
+    return this.#incidents.isOpen(this.#deviceName(round, m), cause)
   }
 
   #deviceName(round: RoundColumns, m: number): string {

@@ -11,7 +11,7 @@ export function fuseInto(count: number, from: Float32Array, into: Float32Array):
 }
 
 /**
- * Fuses each message's readings: `into[m]` the largest surprise, `which[m]` the reading it came from (−1: none).
+ * Fuses each message's readings: `into[m]` the largest surprise, NaN where nobody has a say.
  * A series below its warm-up (`warmup` readings seen by its gate) has no say yet. [messages]
  */
 export function fuseMessages(
@@ -20,21 +20,17 @@ export function fuseMessages(
   gate: Rows,
   warmup: Float64Array,
   into: Float32Array,
-  which: Int32Array,
 ): void {
   const { messages, start, count, series } = round
   for (let m = 0; m < messages; m++) {
     let largest = NaN
-    let from = -1
     const end = start[m]! + count[m]!
     for (let i = start[m]!; i < end; i++) {
       const u = surprise[i]!
       if (u !== u || largest >= u) continue
       if (gate.float32[series[i]! * gate.stride32 + gate.at32 + GATE_SEEN]! < warmup[m]!) continue
       largest = u
-      from = i
     }
     into[m] = largest
-    which[m] = from
   }
 }

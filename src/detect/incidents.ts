@@ -79,9 +79,8 @@ export class Incidents {
     return this.#byDevice.has(device)
   }
 
-  open(device: string, cause: Cause): Incident | null {
-    const row = this.#byDevice.get(device)?.get(cause)
-    return row === undefined ? null : this.#incident(row)
+  isOpen(device: string, cause: Cause): boolean {
+    return this.#byDevice.get(device)?.has(cause) === true
   }
 
   ids(): string[] {

@@ -1,6 +1,6 @@
 /** One partition's pure part: records in, revisions out, rows moved; a deterministic function of its log. `task.ts` gives it the log and time. */
 import type { DeviceView } from '../core/device.ts'
-import type { Incident } from '../core/incident.ts'
+import { type Cause, type Incident, SEVERITIES } from '../core/incident.ts'
 import { PipelineError } from '../core/errors.ts'
 import type { Position } from '../core/position.ts'
 import type { Control, ControlBody } from '../log/control.ts'
@@ -9,10 +9,11 @@ import { PAGE_ROWS, type Page } from '../log/page.ts'
 import { Admission, heartbeatOf, type LeftOut } from './admission.ts'
 import { coverTick, sourceIndex } from './coverage.ts'
 import { ROUND_MESSAGES, type Rows } from './detector.ts'
+import { CERTAIN } from './detectors/limits.ts'
 import { viewDevice } from './directory.ts'
 import { Engine } from './engine.ts'
 import { type Facts, freshFacts, isNews } from './facts.ts'
-import { Incidents, type Judgement, type Subject } from './incidents.ts'
+import { Incidents, type Subject } from './incidents.ts'
 import * as presence from './presence.ts'
 import { RoundColumns } from './rounds.ts'
 import { DEFAULT_CLASS, State } from './state.ts'
@@ -153,7 +154,7 @@ export class PartitionState {
   /** Retention took records before they were read. */
   lost(records: number, offset: number): void {
     const summary = `${records} records of readings/${this.#origin.partition} lost to retention before they were scored`
-    this.#judgeSelf({ cause: 'loss', excess: 0, severity: 2, surprise: 9, when: this.facts.time, arrival: this.facts.time, position: { offset, index: 0 }, explain: () => ({ summary, votes: [] }) })
+    this.#tellOwn('loss', { offset, index: 0 }, this.facts.time, summary)
   }
 
   /** Puts the facts where the checkpoint finds them. */
@@ -291,7 +292,7 @@ export class PartitionState {
     this.facts.refusedAt = this.facts.time
     const { devices, series } = this.#works!.state.settings.capacity
     const summary = `no room in readings/${this.#origin.partition} for more than ${devices} devices or ${series} series: new ones are not watched`
-    this.#judgeSelf({ cause: 'capacity', excess: 0, severity: 2, surprise: 9, when, arrival: when, position: { offset, index }, explain: () => ({ summary, votes: [] }) })
+    this.#tellOwn('capacity', { offset, index }, when, summary)
   }
 
   /** What Picket says of itself ends with the first tick that finds it over: what is lost at once, a lack of room once nothing was refused for a while. */
@@ -303,9 +304,13 @@ export class PartitionState {
     incidents.close(device, 'loss', position, this.facts.time, 'calm')
   }
 
-  #judgeSelf(judgement: Judgement): void {
+  /** Picket's own incidents are certain, and major. */
+  #tellOwn(cause: Cause, position: Position, when: number, summary: string): void {
     const works = this.#works
-    if (works && !works.incidents.judge(this.#self(), judgement)) works.engine.refuse()
+    if (!works) return
+    const severity = SEVERITIES.indexOf('major')
+    const judgement = { cause, excess: 0, severity, surprise: CERTAIN, when, arrival: when, position, explain: () => ({ summary, votes: [] }) }
+    if (!works.incidents.judge(this.#self(), judgement)) works.engine.refuse()
   }
 
   #self(): Subject {

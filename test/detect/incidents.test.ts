@@ -137,11 +137,12 @@ describe('an incident', () => {
   })
 
   it('goes on where it was when its row is read back', () => {
-    const { incidents, judge, made, watch, last } = setUp()
+    const { incidents, judge, made, table, watch, last } = setUp()
     judge(incidents, 3)
     times(14, () => judge(incidents, -1))
     const again = watch()
-    expect(again.open('pump-1', 'telemetry')).toMatchObject({ severity: 'critical', revision: 1 })
+    expect(again.isOpen('pump-1', 'telemetry')).toBe(true)
+    expect(JSON.parse(table.about(0))).toMatchObject({ severity: 'critical', revision: 1 })
     judge(again, -1)
     expect(made).toHaveLength(2)
     expect(last()).toMatchObject({ state: 'closed', revision: 2 })

@@ -4,6 +4,7 @@ import type { PipelineError } from '../../core/errors.ts'
 import type { Logger } from '../../ops/logger.ts'
 import type { Opened, Offsets, Owned, Partition, Slice, Topic } from '../log.ts'
 import { untilStopped } from '../retry.ts'
+import { ownAll, stopWith } from '../stopping.ts'
 import { LEADER_WITH_STATE, leadWithoutState, takeOver } from '../takeover.ts'
 import type { Core } from './core.ts'
 import type { Flusher } from './flush.ts'
@@ -38,18 +39,7 @@ export class Owning {
   }
 
   consume(open: (owned: Partition) => Promise<Opened>, signal: AbortSignal): Promise<void> {
-    return this.#run(signal, async (stop) => {
-      const partitions = Array.from({ length: this.#options.partitions }, async (_, number) => {
-        try {
-          await this.#own(number, open, stop.signal)
-        } catch (error) {
-          stop.abort() // the other partitions close their tasks before the error goes on
-          throw error
-        }
-      })
-      const ends = await Promise.allSettled(partitions)
-      for (const end of ends) if (end.status === 'rejected') throw end.reason
-    })
+    return this.#run(signal, (stop) => ownAll(this.#options.partitions, (number) => this.#own(number, open, stop.signal), stop))
   }
 
   lead(name: string, run: (owned: Owned) => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -177,11 +167,7 @@ export class Owning {
   /** Runs until `signal` aborts or the journal closes. Throws what `work` throws, or why nobody can work any more. */
   async #run(signal: AbortSignal, work: (stop: AbortController) => Promise<void>): Promise<void> {
     this.#options.core.checkOpen()
-    const stop = new AbortController()
-    const abort = () => stop.abort()
-    const sources = [signal, this.#closing.signal]
-    for (const source of sources) source.addEventListener('abort', abort, { once: true })
-    if (sources.some((source) => source.aborted)) abort()
+    const { stop, release } = stopWith([signal, this.#closing.signal])
     const running = work(stop)
     this.#running.add(running)
     try {
@@ -190,7 +176,7 @@ export class Owning {
       throw this.#failure ?? error
     } finally {
       this.#running.delete(running)
-      for (const source of sources) source.removeEventListener('abort', abort)
+      release()
     }
     if (this.#failure) throw this.#failure
   }

@@ -6,6 +6,7 @@ import type { Logger } from '../../ops/logger.ts'
 import { APPEND_MOST } from '../log.ts'
 import type { Appended, Bounds, Log, LogRecord, Opened, Owned, Partition, Slice, Topic, Write } from '../log.ts'
 import { untilStopped } from '../retry.ts'
+import { ownAll, stopWith } from '../stopping.ts'
 import { LEADER_WITH_STATE, leadWithoutState, takeOver } from '../takeover.ts'
 import type { Layout, StateStore } from '../takeover.ts'
 import type { Failure, Operation } from './faults.ts'
@@ -86,18 +87,7 @@ export class MemoryLog implements Log {
   }
 
   consume(open: (owned: Partition) => Promise<Opened>, signal: AbortSignal): Promise<void> {
-    return this.#run(signal, async (stop) => {
-      const partitions = Array.from({ length: this.partitions }, async (_, number) => {
-        try {
-          await this.#own(number, open, stop.signal)
-        } catch (error) {
-          stop.abort() // the other partitions close their tasks before the error goes on
-          throw error
-        }
-      })
-      const ends = await Promise.allSettled(partitions)
-      for (const end of ends) if (end.status === 'rejected') throw end.reason
-    })
+    return this.#run(signal, (stop) => ownAll(this.partitions, (number) => this.#own(number, open, stop.signal), stop))
   }
 
   lead(name: string, run: (owned: Owned) => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -326,18 +316,14 @@ export class MemoryLog implements Log {
   async #run(signal: AbortSignal, work: (stop: AbortController) => Promise<void>): Promise<void> {
     this.#checkOpen()
     if (this.#state === 'crashed') return never()
-    const stop = new AbortController()
-    const abort = () => stop.abort()
-    const sources = [signal, this.#closing.signal]
-    for (const source of sources) source.addEventListener('abort', abort, { once: true })
-    if (sources.some((source) => source.aborted)) abort()
+    const { stop, release } = stopWith([signal, this.#closing.signal])
     const running = work(stop)
     this.#running.add(running)
     try {
       await this.#alive(running)
     } finally {
       this.#running.delete(running)
-      for (const source of sources) source.removeEventListener('abort', abort)
+      release()
     }
   }
 
