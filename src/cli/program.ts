@@ -1,6 +1,7 @@
 /** The command line as a whole: its verbs, and the exit code each ends with. */
 import { Command, CommanderError } from 'commander'
 import { errorText, isPipelineError } from '../core/errors.ts'
+import { addAudit } from './audit.ts'
 import { addDevices } from './devices.ts'
 import { addIncidents } from './incidents.ts'
 import { Failure } from './io.ts'
@@ -39,6 +40,7 @@ function buildProgram(io: CliIo, start: StartPicket): Command {
   addRun(program, io, start)
   addReplay(program, io)
   addLog(program, io)
+  addAudit(program, io)
   addIncidents(program, io)
   addDevices(program, io)
   addQuarantine(program, io)

@@ -41,32 +41,29 @@ export function appendLine(head: LedgerHead, fields: LineFields): { readonly lin
   return { line: canonicalJson({ ...body, hash }), head: { seq: body.seq, hash } }
 }
 
-export type ChainProblem = 'unreadable' | 'edited' | 'missing' | 'out of order' | 'cut off'
+export type ChainProblem = 'unreadable' | 'edited' | 'missing' | 'out of order'
 
-export type ChainVerdict =
-  | { readonly sound: true; readonly head: LedgerHead }
-  /** `index`: of the first bad line, from 0; the number of lines when the end is missing. */
-  | { readonly sound: false; readonly index: number; readonly problem: ChainProblem }
+/** Walks the chain line by line: `picket audit verify` and the tests. Holds one head, whatever the length of the ledger. */
+export class ChainWalk {
+  /** The newest sound line's place. */
+  head: LedgerHead
 
-/**
- * Whether the lines are a whole chain. `from`: the head before the first of them, by default that of an empty ledger;
- * `to`: the head they must end at, which alone shows that the newest lines were taken away.
- */
-export function verifyChain(lines: Iterable<string>, ends: { readonly from?: LedgerHead; readonly to?: LedgerHead } = {}): ChainVerdict {
-  let head = ends.from ?? EMPTY_LEDGER
-  let index = 0
-  for (const text of lines) {
-    const line = parseLine(text)
-    if (!line) return { sound: false, index, problem: 'unreadable' }
-    const { hash, ...body } = line
-    if (hashOf(body) !== hash) return { sound: false, index, problem: 'edited' }
-    if (line.seq !== head.seq + 1) return { sound: false, index, problem: line.seq > head.seq ? 'missing' : 'out of order' }
-    if (line.prev !== head.hash) return { sound: false, index, problem: 'edited' }
-    head = { seq: line.seq, hash }
-    index++
+  /** `from`: the head before the first line to come; that of an empty ledger when all of it is walked. */
+  constructor(from: LedgerHead = EMPTY_LEDGER) {
+    this.head = from
   }
-  if (ends.to && (ends.to.seq !== head.seq || ends.to.hash !== head.hash)) return { sound: false, index, problem: 'cut off' }
-  return { sound: true, head }
+
+  /** What is wrong with the next line; null: it continues the chain. After a problem the walk is over. */
+  step(text: string): ChainProblem | null {
+    const line = parseLine(text)
+    if (!line) return 'unreadable'
+    const { hash, ...body } = line
+    if (hashOf(body) !== hash) return 'edited'
+    if (line.seq !== this.head.seq + 1) return line.seq > this.head.seq ? 'missing' : 'out of order'
+    if (line.prev !== this.head.hash) return 'edited'
+    this.head = { seq: line.seq, hash }
+    return null
+  }
 }
 
 /** Null for what is no line. */

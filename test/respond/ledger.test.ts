@@ -1,8 +1,9 @@
 /** The ledger's chain: what was done to it shows. */
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { appendLine, EMPTY_LEDGER, verifyChain } from '../../src/respond/ledger.ts'
+import { appendLine, EMPTY_LEDGER } from '../../src/respond/ledger.ts'
 import type { LedgerHead, LineFields } from '../../src/respond/ledger.ts'
+import { verifyChain } from './chain.ts'
 import { START } from './fleet.ts'
 
 function chain(length: number): { lines: string[]; head: LedgerHead } {

@@ -1,6 +1,6 @@
 /** From a critical incident to the device and back, as a timeline. */
 import { beforeEach, describe, expect, it } from 'vitest'
-import { verifyChain } from '../../src/respond/ledger.ts'
+import { verifyChain } from './chain.ts'
 import type { LedgerHead } from '../../src/respond/ledger.ts'
 import { closing, incident } from './fleet.ts'
 import { PUMP_PARTITION, Stage } from './stage.ts'
