@@ -1,5 +1,5 @@
 /** Bench: the hot loop of one partition by itself: frames in memory → rounds → detectors → rows; and what the rows weigh and how fast they come back. */
-import type { Settings } from '../src/core/settings.ts'
+import { DETECTORS, type Settings } from '../src/core/settings.ts'
 import { Checkpoint } from '../src/detect/checkpoint.ts'
 import { PartitionState } from '../src/detect/partition.ts'
 import type { Frame } from '../src/log/frame.ts'
@@ -19,10 +19,13 @@ const settings: Settings = {
       silence: true,
       warmup: 300,
       quarantine: null,
+      timezone: 'UTC',
       metrics: {},
     },
   },
-  detectors: ['level', 'limits', 'silence'],
+  sites: {},
+  devices: {},
+  detectors: [...DETECTORS],
   capacity: { devices: 130_000, series: 1_040_000, classes: 4, incidents: 1000 },
   limits: { metricsPerDevice: 64, newSeriesPerMinute: 64 },
   toleranceMs: 300_000,
@@ -36,13 +39,13 @@ export interface RowsReport {
   readonly restoreSeconds: number
 }
 
-/** `devices` of 8 metrics, in seeded random order. Best of the passes: the machine is shared. */
-export function benchRows(devices: number): RowsReport {
+/** `devices` of 8 metrics, in seeded random order, under all detectors or those given. Best of the passes: the machine is shared. */
+export function benchRows(devices: number, detectors: readonly string[] = DETECTORS): RowsReport {
   const checkpoint = new Checkpoint(0)
   const partition = new PartitionState({ incarnation: '', partition: 0 }, checkpoint.beforeChange)
   const start = 1_700_000_000_000
   partition.advance(start)
-  partition.control({ id: 'config', incarnation: 'bench', at: start, body: { kind: 'config', version: 1, hash: '', settings } }, 0)
+  partition.control({ id: 'config', incarnation: 'bench', at: start, body: { kind: 'config', version: 1, hash: '', settings: { ...settings, detectors } } }, 0)
   const frames = makeFrames(devices, start)
   let best = Infinity
   let offset = 1

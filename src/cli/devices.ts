@@ -25,7 +25,7 @@ export function addDevices(program: Command, io: CliIo): void {
     })
 }
 
-const HEADER = ['DEVICE', 'CLASS', 'STATE', 'LEARNT', 'LAST SEEN', 'METRICS']
+const HEADER = ['DEVICE', 'CLASS', 'STATE', 'LAST SEEN', 'METRICS']
 /** Metrics shown in a row; --json has all. */
 const SHOWN = 4
 
@@ -33,5 +33,6 @@ function rowOf(device: DeviceView): string[] {
   const metrics = Object.entries(device.metrics)
   const shown = metrics.slice(0, SHOWN).map(([name, value]) => `${name}=${typeof value === 'number' ? Number(value.toPrecision(5)) : value}`)
   const more = metrics.length > SHOWN ? ` +${metrics.length - SHOWN}` : ''
-  return [device.id, device.class, device.state, `${Math.floor(device.learning * 100)}%`, shortTime(device.lastSeen), `${shown.join(' ')}${more}`]
+  const state = device.state === 'learning' ? `learning ${Math.round(device.learning * 100)} %` : device.state
+  return [device.id, device.class, state, shortTime(device.lastSeen), `${shown.join(' ')}${more}`]
 }

@@ -1,8 +1,9 @@
 /** Takes the messages of a frame into rounds: which device, which series, which time; leaves out repeats, late readings, and what there is no room for. */
-import { FLAG_TRIMMED, KIND_CATEGORY } from '../core/message.ts'
+import { FLAG_TRIMMED, KIND_CATEGORY, KIND_MISSING } from '../core/message.ts'
 import type { ClassSettings } from '../core/settings.ts'
 import type { Frame } from '../log/frame.ts'
-import type { Rows } from './detector.ts'
+import { NEW_KIND, NEW_METRIC, type Rows } from './detector.ts'
+import { heartbeatOf } from './detectors/silence.ts'
 import * as presence from './presence.ts'
 import { devicePresence, seriesPresence } from './presence.ts'
 import type { RoundColumns } from './rounds.ts'
@@ -156,6 +157,7 @@ export class Admission {
     round.index[m] = i
     round.klass[m] = this.#state.classOf[row]!
     round.when[m] = when
+    round.clock[m] = this.#state.zones.bin(settings.timezone, when)
     round.arrival[m] = frame.arrival[i]!
     round.elapsed[m] = seen > 0 ? Math.max(0, when - last) : 0
     const heardThere = seen > 0 && float32[o32 + presence.SOURCE] === moment.source
@@ -165,6 +167,7 @@ export class Admission {
     round.teaches[m] = quarantined ? 0 : 1
     round.crowded[m] = (frame.flags[i]! & FLAG_TRIMMED) === 0 ? 0 : 1
     for (let r = frame.start[i]!; r < frame.start[i]! + frame.count[i]!; r++) this.#reading(frame, r, m, row, when, moment)
+    this.#manner(frame, i, m, heard, settings)
     float64[o64 + presence.LAST_EVENT] = Math.max(last, when)
     float64[o64 + presence.LAST_APPEND] = moment.time
     float64[o64 + presence.LAST_COVERED] = moment.covered
@@ -173,22 +176,40 @@ export class Admission {
     float32[o32 + presence.MESSAGES] = Math.min(seen + 1, 0xffffff)
   }
 
+  /** How the message came, whatever it says. */
+  #manner(frame: Frame, i: number, m: number, heard: number, settings: ClassSettings): void {
+    const round = this.#round
+    const claimed = frame.time[i]!
+    const arrival = frame.arrival[i]!
+    round.told[m] = heard === claimed ? claimed : arrival
+    round.skew[m] = settings.backfill ? NaN : claimed - arrival
+    round.shape[m] = round.crowded[m] ? 0 : frame.shape[i]!
+    round.periodic[m] = settings.reports === 'periodic' && round.teaches[m] ? 1 : 0
+  }
+
   #reading(frame: Frame, r: number, m: number, device: number, when: number, moment: Moment): void {
     const metric = frame.metrics[frame.metric[r]!]!
-    const series = this.#state.series(device, metric) ?? this.#newSeries(device, metric, m, moment)
+    const known = this.#state.series(device, metric)
+    const series = known ?? this.#newSeries(device, metric, m, moment)
     if (series < 0) return
     const { float64, float32, stride64, stride32, at64, at32 } = this.#series
     const o = series * stride64 + at64
-    if (when < float64[o + presence.LAST_TIME]!) {
+    const last = float64[o + presence.LAST_TIME]!
+    if (when < last) {
       this.leftOut.lateReadings++
       return
     }
+    // A row never written is of time 0.
+    const since = last > 0 ? when - last : 0
     this.#state.tables.series.touch(series)
     if (frame.kind[r] === KIND_CATEGORY && float64[o + presence.LAST_VALUE] !== frame.value[r]) this.#keepText(frame, r, series)
+    const fresh = known === undefined ? NEW_METRIC : isOtherKind(float32[series * stride32 + at32 + presence.LAST_KIND]!, frame.kind[r]!) ? NEW_KIND : 0
     float64[o + presence.LAST_VALUE] = frame.value[r]!
     float64[o + presence.LAST_TIME] = when
     float32[series * stride32 + at32 + presence.LAST_KIND] = frame.kind[r]!
-    this.#round.addReading(m, series, frame.kind[r]!, frame.value[r]!, this.#state.below[series]!, this.#state.above[series]!)
+    const i = this.#round.addReading(m, series, frame.kind[r]!, frame.value[r]!, this.#state.below[series]!, this.#state.above[series]!)
+    this.#round.since[i] = since
+    this.#round.fresh[i] = fresh
   }
 
   /** Of a category the row holds the hash; people want the text. */
@@ -223,8 +244,7 @@ export class Admission {
   }
 }
 
-/** As `Round.heartbeat`: ms promised, 0 when learnt, −1 when silence says nothing. */
-export function heartbeatOf(settings: ClassSettings): number {
-  if (!settings.silence || (settings.reports === 'on-change' && settings.heartbeatMs === null)) return -1
-  return settings.heartbeatMs ?? 0
+/** A value may be missing from any metric now and then. */
+function isOtherKind(last: number, kind: number): boolean {
+  return last !== kind && last !== KIND_MISSING && kind !== KIND_MISSING
 }

@@ -3,7 +3,7 @@
  *
  * For each level g of a grid the row counts the openings a threshold of g would have made over the class, beside the openings asked for in the same
  * device time; both forgotten alike (half-life 100,000 readings a device). The threshold is the largest level whose count, plus one opening spread as the
- * surprise claims, reaches what is asked plus one. Rounds only add to pending whole numbers; ticks fold them in. Source: univariate.py, `ClassBudget`.
+ * surprise claims, reaches what is asked plus one. Messages only add to pending whole numbers; each 32nd of its class folds them in. Source: univariate.py, `ClassBudget`.
  */
 import type { RowPart, Rows } from './detector.ts'
 import { SCORES } from './rule.ts'
@@ -11,6 +11,9 @@ import { SCORES } from './rule.ts'
 export const GRID = 325
 export const GRID_LOW = 2.5
 export const GRID_STEP = 0.02
+
+/** How often the surprise itself claims that a level is reached. [level] */
+const CLAIMED = Float64Array.from({ length: GRID }, (_, i) => 10 ** -(GRID_LOW + GRID_STEP * i))
 
 // float64: pending first (present), then baseline
 const PENDING_READINGS = 0
@@ -58,21 +61,20 @@ export interface Asked {
 }
 
 /** Number of grid levels at or below `score`: 0 … GRID. */
-function levels(score: number): number {
+export function levels(score: number): number {
   if (!(score >= GRID_LOW)) return 0
   return Math.min(GRID, Math.floor((score - GRID_LOW) / GRID_STEP + 1e-9) + 1)
 }
 
-/** One opening at every level above `peak` and up to `reached`, as a difference: +1 where it ends, −1 where it begins. False when there is no level between. */
-export function countOpening(rows: BudgetRows, klass: number, score: number, peak: number, reached: number): boolean {
+/** One opening at every level above `peak` and up to `reached`, if there is any, as a difference: +1 where it ends, −1 where it begins. */
+export function countOpening(rows: BudgetRows, klass: number, score: number, peak: number, reached: number): void {
   const s = rows.float32
   const from = levels(peak)
   const to = levels(reached)
-  if (to <= from) return false
+  if (to <= from) return
   const o = klass * rows.stride32 + rows.at32 + PENDING + score * GRID
   s[o + to - 1] = s[o + to - 1]! + 1
   if (from > 0) s[o + from - 1] = s[o + from - 1]! - 1
-  return true
 }
 
 export function countReading(rows: BudgetRows, klass: number, elapsed: number): void {
@@ -86,7 +88,14 @@ export function threshold(rows: BudgetRows, klass: number, score: number): numbe
   return rows.float32[klass * rows.stride32 + rows.at32 + THRESHOLD + score]!
 }
 
-/** At a tick: folds the pending counts of a class of `devices` devices in, and sets its thresholds anew. */
+/** After so many messages of a class its thresholds are set anew: a place in the log, so that no other pace of the same messages comes to others. */
+const FOLD_EVERY = 32
+
+export function isFoldDue(rows: BudgetRows, klass: number): boolean {
+  return rows.float64[klass * rows.stride64 + rows.at64 + PENDING_READINGS]! >= FOLD_EVERY
+}
+
+/** Folds the pending counts of a class of `devices` devices in, and sets its thresholds anew. */
 export function fold(rows: BudgetRows, klass: number, devices: number, asked: Asked): void {
   const s = rows.float64
   const o = klass * rows.stride64 + rows.at64
@@ -111,7 +120,7 @@ function foldScore(rows: BudgetRows, klass: number, score: number, kept: number,
     rows.float32[pending + i] = 0
     const count = rows.float64[counts + i]! * kept + opened
     rows.float64[counts + i] = count
-    if (best === 0 && count + 10 ** -(GRID_LOW + GRID_STEP * i) / chance >= want) best = i
+    if (best === 0 && count + CLAIMED[i]! / chance >= want) best = i
   }
   rows.float32[klass * rows.stride32 + rows.at32 + THRESHOLD + score] = GRID_LOW + GRID_STEP * best
 }

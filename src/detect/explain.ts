@@ -1,6 +1,8 @@
 /** Says in one sentence what is odd, in the metric's unit and against which band; asked only when an incident opens or rises. */
 import { type Cause, SEVERITIES, type Vote } from '../core/incident.ts'
-import type { Explanation, Round } from './detector.ts'
+import type { Explanation, Round, Words } from './detector.ts'
+import { chart } from './detectors/chart.ts'
+import { newFields, shape } from './detectors/shape.ts'
 import type { Seat } from './engine.ts'
 import { rounded } from './incidents.ts'
 import type { State } from './state.ts'
@@ -15,21 +17,35 @@ export interface Account {
   readonly votes: readonly Vote[]
 }
 
+/** A vote, with its detector's own words for it. */
+interface Said {
+  readonly vote: Vote
+  readonly tell: Explanation['tell']
+}
+
 /** What the detectors of one cause say of message `m`, the most surprised first. */
 export function explainMessage(state: State, seats: readonly Seat[], cause: Cause, round: Round, m: number): Account {
-  const votes: Vote[] = []
-  for (const { detector, rows, out } of seats) {
+  const said: Said[] = []
+  for (const { detector, rows, out, ground } of seats) {
     if (detector.cause !== cause) continue
     const vote = (metric: string, at: number) => {
       if (!(out[at]! >= VOTES_FROM)) return
-      votes.push({ detector: detector.name, metric, surprise: rounded(out[at]!), ...bandOf(detector.explain(round, rows, at)) })
+      const { observed, low, high, tell } = detector.explain(round, rows, at, ground)
+      said.push({ vote: { detector: detector.name, metric, surprise: rounded(out[at]!), observed, expected: [low, high] }, tell })
     }
+    const leaders = detector.leaders && out[m]! >= VOTES_FROM ? detector.leaders(round, rows, m, ground) : []
+    for (const { reading, observed, low, high } of leaders) {
+      const metric = state.metricOf(round.series[reading]!)
+      said.push({ vote: { detector: detector.name, metric, surprise: rounded(out[m]!), observed, expected: [low, high] }, tell: undefined })
+    }
+    if (leaders.length > 0) continue
     if (detector.scope === 'device') vote('', m)
     else for (let i = round.start[m]!; i < round.start[m]! + round.count[m]!; i++) vote(state.metricOf(round.series[i]!), i)
   }
-  votes.sort((a, b) => b.surprise - a.surprise || (a.metric < b.metric ? -1 : a.metric > b.metric ? 1 : 0))
-  votes.splice(VOTES)
-  return { summary: sentence(state, cause, round.device[m]!, votes), votes }
+  // Stable: of equal surprises of one metric the detector first in the row speaks.
+  said.sort(({ vote: a }, { vote: b }) => b.surprise - a.surprise || (a.metric < b.metric ? -1 : a.metric > b.metric ? 1 : 0))
+  const summary = cause === 'shape' ? shapeSentence(state, seats, round, m) : sentence(state, cause, round.device[m]!, said)
+  return { summary, votes: said.slice(0, VOTES).map(({ vote }) => vote) }
 }
 
 export function explainCrowded(state: State): Account {
@@ -37,18 +53,62 @@ export function explainCrowded(state: State): Account {
   return { summary: `sends metrics beyond its limit of ${metricsPerDevice} in all and ${newSeriesPerMinute} new ones a minute; the rest is left out`, votes: [] }
 }
 
-function bandOf({ observed, low, high }: Explanation): Pick<Vote, 'observed' | 'expected'> {
-  return { observed, expected: [low, high] }
-}
-
-function sentence(state: State, cause: Cause, device: number, votes: readonly Vote[]): string {
-  const first = votes[0]
+function sentence(state: State, cause: Cause, device: number, said: readonly Said[]): string {
+  const first = said[0]?.vote
   if (!first) return `${cause} is odd for longer than by chance`
   if (cause === 'silence') return `silent for ${number(first.observed)} s, expected at most ${number(first.expected[1] ?? 0)} s`
+  if (cause === 'rate') return rateSentence(first)
+  if (cause === 'clock') return clockSentence(first)
+  if (first.detector === chart.name) return chartSentence(state, device, said.flatMap(({ vote }) => (vote.detector === chart.name ? [vote] : [])))
   const unit = state.settingsOf(device).metrics[first.metric]?.unit ?? ''
-  const value = `${first.metric} is ${number(first.observed)}${unit && ` ${unit}`}`
-  const more = votes.length > 1 ? `; ${votes.length - 1} more odd at once` : ''
-  return `${value}, ${cause === 'limit' ? 'allowed is' : 'expected'} ${band(first.expected)}${more}`
+  const others = new Set(said.map(({ vote }) => vote.metric)).size - 1
+  const more = others > 0 ? `; ${others} more odd at once` : ''
+  const words = wordsOf(unit)
+  const told = said[0]!.tell?.(words) ?? `is ${words.about(first.observed)}, ${cause === 'limit' ? 'allowed is' : 'expected'} ${band(first.expected)}`
+  return `${first.metric} ${told}${more}`
+}
+
+/** By the hour where a minute brings less than one message. */
+function rateSentence({ observed, expected: [low, high] }: Vote): string {
+  const { per, times } = Math.max(observed, high!) < 1 ? { per: 'an hour', times: 60 } : { per: 'a minute', times: 1 }
+  return `sends ${number(times * observed)} messages ${per}, expected ${band([low === null ? null : times * low, times * high!])}`
+}
+
+function clockSentence({ observed, expected }: Vote): string {
+  return `its clock is ${number(Math.abs(observed))} s ${observed < 0 ? 'behind' : 'ahead of'} arrival, expected ${band(expected)} s`
+}
+
+/** What leads, each by itself: what no other metric says is that they never were so at the same time. */
+function chartSentence(state: State, device: number, votes: readonly Vote[]): string {
+  const names = votes.map(({ metric }) => metric)
+  const parts = votes.map(({ metric, observed, expected }) => {
+    const words = wordsOf(state.settingsOf(device).metrics[metric]?.unit ?? '')
+    return `${metric} averages ${words.about(observed)}, expected ${band(expected)}`
+  })
+  if (names.length < 2) return `${parts[0] ?? 'its metrics move'}, beside the other metrics`
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)!} move together as they never did: ${parts.join('; ')}`
+}
+
+/** Names of new fields in a sentence. */
+const NAMED = 3
+
+function shapeSentence(state: State, seats: readonly Seat[], round: Round, m: number): string {
+  const { rows } = seats.find(({ detector }) => detector === shape)!
+  const { added, changed } = newFields(round, rows, m)
+  const of = added.length > 0 ? added : changed
+  if (of.length === 0) return 'sends fields together that it never sent so'
+  const names = of.slice(0, NAMED).map((series) => `\`${state.metricOf(series)}\``)
+  const all = of.length > NAMED ? `${names.join(', ')} and ${of.length - NAMED} more` : names.join(', ')
+  return added.length > 0 ? `sends ${all} that it never sent` : `sends ${all} as another kind of value than ever`
+}
+
+function wordsOf(unit: string): Words {
+  const suffix = unit && ` ${unit}`
+  return {
+    about: (value) => `${number(value)}${suffix}`,
+    exactly: (value) => `${value}${suffix}`,
+    between: (low, high) => band([low, high]),
+  }
 }
 
 function band([low, high]: Vote['expected']): string {

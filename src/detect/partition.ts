@@ -6,10 +6,11 @@ import type { Position } from '../core/position.ts'
 import type { Control, ControlBody } from '../log/control.ts'
 import type { Frame } from '../log/frame.ts'
 import { PAGE_ROWS, type Page } from '../log/page.ts'
-import { Admission, heartbeatOf, type LeftOut } from './admission.ts'
+import { Admission, type LeftOut } from './admission.ts'
 import { coverTick, sourceIndex } from './coverage.ts'
 import { ROUND_MESSAGES, type Rows } from './detector.ts'
 import { CERTAIN } from './detectors/limits.ts'
+import { heartbeatOf } from './detectors/silence.ts'
 import { viewDevice } from './directory.ts'
 import { Engine } from './engine.ts'
 import { type Facts, freshFacts, isNews } from './facts.ts'
@@ -199,14 +200,12 @@ export class PartitionState {
 
   #tick(body: Extract<ControlBody, { kind: 'tick' }>, offset: number): void {
     const { facts } = this
-    const { state, engine } = this.#works!
     coverTick(facts.sources, body.sources, facts.time)
     this.#excuseQuarantined()
     const part = facts.ticks % VISITS
     facts.ticks++
     this.#expire(part, offset)
     this.#lookForSilence(part, offset)
-    for (let klass = part; klass < state.tables.class.end; klass += VISITS) if (state.tables.class.name(klass) !== undefined) engine.foldClass(klass)
     this.#closeOwn(offset)
   }
 

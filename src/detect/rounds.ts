@@ -9,6 +9,11 @@ export class RoundColumns implements Round {
   readonly device = new Int32Array(ROUND_MESSAGES)
   readonly klass = new Int32Array(ROUND_MESSAGES)
   readonly when = new Float64Array(ROUND_MESSAGES)
+  readonly clock = new Uint8Array(ROUND_MESSAGES)
+  readonly told = new Float64Array(ROUND_MESSAGES)
+  readonly skew = new Float64Array(ROUND_MESSAGES)
+  readonly shape = new Float64Array(ROUND_MESSAGES)
+  readonly periodic = new Uint8Array(ROUND_MESSAGES)
   readonly gap = new Float64Array(ROUND_MESSAGES)
   readonly heartbeat = new Float64Array(ROUND_MESSAGES)
   readonly start = new Int32Array(ROUND_MESSAGES)
@@ -16,9 +21,10 @@ export class RoundColumns implements Round {
   readonly series = new Int32Array(ROUND_READINGS)
   readonly value = new Float64Array(ROUND_READINGS)
   readonly kind = new Uint8Array(ROUND_READINGS)
+  readonly since = new Float64Array(ROUND_READINGS)
+  readonly fresh = new Uint8Array(ROUND_READINGS)
   readonly above = new Float64Array(ROUND_READINGS)
   readonly below = new Float64Array(ROUND_READINGS)
-  /** When the message was received, ms since epoch. [messages] */
   readonly arrival = new Float64Array(ROUND_MESSAGES)
   /** ms since the device's last message; 0 for its first. [messages] */
   readonly elapsed = new Float64Array(ROUND_MESSAGES)
@@ -47,17 +53,22 @@ export class RoundColumns implements Round {
     this.start[m] = this.readings
     this.count[m] = 0
     this.crowded[m] = 0
+    this.clock[m] = 0
     return m
   }
 
-  addReading(m: number, series: number, kind: number, value: number, below: number, above: number): void {
+  /** Returns its place. */
+  addReading(m: number, series: number, kind: number, value: number, below: number, above: number): number {
     const i = this.readings++
     this.count[m] = this.count[m]! + 1
     this.series[i] = series
     this.kind[i] = kind
     this.value[i] = value
+    this.since[i] = 0
+    this.fresh[i] = 0
     this.below[i] = below
     this.above[i] = above
+    return i
   }
 
   clear(): void {

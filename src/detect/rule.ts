@@ -3,7 +3,7 @@
  * each compared with its own counted threshold; and the openings each level would have made, counted for the class's tables.
  * Rule and figures: gate.md, sections 3 and "Incident rule"; `ClassBudget.count` of univariate.py.
  */
-import { type BudgetRows, countOpening, countReading } from './budget.ts'
+import { type BudgetRows, countOpening, countReading, levels } from './budget.ts'
 import type { RowPart, Rows } from './detector.ts'
 
 export const SCORES = 3
@@ -14,6 +14,8 @@ const RING = 1
 const RING_SIZE = 40
 const PEAK = RING + RING_SIZE
 const AGE = PEAK + SCORES
+/** The highest a score ever was: what a device reaches for the first time is not held against its class. */
+const RECORD = AGE + SCORES
 
 const SHORT = 8
 const SHORT_RANK = 4
@@ -23,7 +25,7 @@ const REFRACTORY = 75
 
 export const rule: RowPart = {
   name: 'rule',
-  version: 1,
+  version: 2,
   scope: 'device',
   fields: {
     present: [
@@ -31,6 +33,7 @@ export const rule: RowPart = {
       { name: 'ring', type: 'float32', width: RING_SIZE },
       { name: 'peak', type: 'float32', width: SCORES },
       { name: 'age', type: 'float32', width: SCORES },
+      { name: 'record', type: 'float32', width: SCORES },
     ],
     baseline: [],
   },
@@ -70,6 +73,13 @@ function rankOf(s: Float32Array, o: number, head: number, length: number, rank: 
   return sorted[rank - 1]!
 }
 
+/** An incident lasts: until it ends, no level counts anew. To be called before the message contributes. */
+export function prolong(rows: Rows, device: number): void {
+  const s = rows.float32
+  const age = device * rows.stride32 + rows.at32 + AGE
+  for (let k = 0; k < SCORES; k++) if (s[age + k]! <= REFRACTORY) s[age + k] = 0
+}
+
 /** Adds the message to its class's pending counts: whole numbers, so that order can't matter. `elapsed`: ms since the device's last message. */
 export function contribute(rows: Rows, device: number, scores: Scores, budget: BudgetRows, klass: number, elapsed: number): void {
   const s = rows.float32
@@ -80,7 +90,10 @@ export function contribute(rows: Rows, device: number, scores: Scores, budget: B
     if (age > REFRACTORY) s[o + PEAK + k] = 0
     const peak = s[o + PEAK + k]!
     const score = scores[k]!
-    if (!countOpening(budget, klass, k, peak, score)) continue
+    if (levels(score) <= levels(peak)) continue
+    const record = s[o + RECORD + k]!
+    countOpening(budget, klass, k, peak, Math.min(score, record))
+    s[o + RECORD + k] = Math.max(record, score)
     s[o + PEAK + k] = score
     s[o + AGE + k] = 0
   }

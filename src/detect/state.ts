@@ -1,5 +1,5 @@
 /** All rows of one partition, what the config says about each, and how they come from and go to the log. */
-import type { ClassSettings, Settings } from '../core/settings.ts'
+import { settingsFor, type ClassSettings, type Settings } from '../core/settings.ts'
 import { PipelineError } from '../core/errors.ts'
 import type { Page, PageKind } from '../log/page.ts'
 import { fold } from './budget.ts'
@@ -7,6 +7,7 @@ import { detectorsOf, partsOf } from './catalogue.ts'
 import type { Detector } from './detector.ts'
 import { LAST_TIME, seriesPresence } from './presence.ts'
 import { type BeforeChange, Table } from './table.ts'
+import { Zones } from './zones.ts'
 
 /** Stands between a series' device and metric in its row's name; no name may hold it. */
 const NUL = '\u0000'
@@ -24,6 +25,7 @@ export class State {
   readonly settings: Settings
   readonly detectors: readonly Detector[]
   readonly tables: Tables
+  readonly zones: Zones
   /** Class row. [device capacity] */
   readonly classOf: Int32Array
   /** Limits in force. [series capacity] */
@@ -32,12 +34,15 @@ export class State {
   readonly #metrics: (Map<string, number> | undefined)[] = []
   readonly #devicesOfClass: number[] = []
   readonly #labels: (DeviceAbout['labels'] | undefined)[] = []
-  readonly #classSettings: ClassSettings[] = []
+  readonly #settingsOf: (ClassSettings | undefined)[] = []
+  /** Of the devices that have no layer of their own, by class and site: at most as many as the config names of both. */
+  readonly #shared = new Map<string, ClassSettings>()
 
   /** `held`: rows of each kind that stored pages will bring; they stay even where the settings now allow fewer. */
   constructor(settings: Settings, beforeChange: BeforeChange, held: Readonly<Record<PageKind, number>>) {
     this.settings = settings
     this.detectors = detectorsOf(settings)
+    this.zones = new Zones(settings)
     const table = (kind: 'series' | 'device' | 'class' | 'incident', capacity: number) =>
       new Table(kind, capacity, partsOf(kind, this.detectors), beforeChange, held[kind])
     this.tables = {
@@ -75,7 +80,7 @@ export class State {
   }
 
   settingsOf(device: number): ClassSettings {
-    return this.#classSettings[this.classOf[device]!]!
+    return this.#settingsOf[device]!
   }
 
   classSettings(name: string): ClassSettings {
@@ -131,6 +136,7 @@ export class State {
     for (const series of this.#metrics[device]!.values()) this.tables.series.free(series)
     this.#metrics[device] = undefined
     this.#labels[device] = undefined
+    this.#settingsOf[device] = undefined
     this.#devicesOfClass[this.classOf[device]!]!--
     this.tables.device.free(device)
   }
@@ -148,7 +154,18 @@ export class State {
     const row = this.#metrics[device]!.get(metric)
     if (row === undefined) return
     this.#metrics[device]!.delete(metric)
+    this.#forget(device, row)
     this.tables.series.free(row)
+  }
+
+  /** What a detector of the device keeps of the series goes before the series does. */
+  #forget(device: number, series: number): void {
+    const tables = this.tables
+    for (const { name, basis, forget } of this.detectors) {
+      if (!forget || !basis) continue
+      tables.device.touch(device)
+      forget(tables.device.view(name)!, device, tables.series.view(basis.name)!, series)
+    }
   }
 
   metricOf(series: number): string {
@@ -166,11 +183,20 @@ export class State {
     const name = classOr(this.settings, about.labels['class'] ?? DEFAULT_CLASS)
     const klass = this.#class(name)
     this.classOf[row] = klass
-    this.#classSettings[klass] = this.classSettings(name)
+    this.#settingsOf[row] = this.#resolve(this.tables.device.name(row)!, name, about.labels['site'])
     this.#labels[row] = about.labels
     this.#devicesOfClass[klass] = (this.#devicesOfClass[klass] ?? 0) + 1
     this.#metrics[row] ??= new Map()
     if (about.class !== name) this.tables.device.setAbout(row, JSON.stringify({ class: name, labels: about.labels } satisfies DeviceAbout))
+  }
+
+  #resolve(device: string, klass: string, site: string | undefined): ClassSettings {
+    if (Object.hasOwn(this.settings.devices, device)) return settingsFor(this.settings, { class: klass, site, device })
+    if (site === undefined || !Object.hasOwn(this.settings.sites, site)) return this.classSettings(klass)
+    const key = `${klass}${NUL}${site}`
+    const known = this.#shared.get(key) ?? settingsFor(this.settings, { class: klass, site, device })
+    this.#shared.set(key, known)
+    return known
   }
 
   #class(name: string): number {

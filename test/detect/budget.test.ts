@@ -1,8 +1,10 @@
 /** The incident rule's three scores, and the class tables of openings that say from where on each is an alarm: against plain counting. */
 import { describe, expect, it } from 'vitest'
-import { budget, fold, GRID, GRID_LOW, GRID_STEP, threshold } from '../../src/detect/budget.ts'
-import { contribute, rule, scoreMessage, SCORES } from '../../src/detect/rule.ts'
+import { budget, fold, GRID, GRID_LOW, GRID_STEP, isFoldDue, threshold } from '../../src/detect/budget.ts'
+import { contribute, prolong, rule, scoreMessage, SCORES } from '../../src/detect/rule.ts'
 import { Table } from '../../src/detect/table.ts'
+import { classOf, settingsOf } from './fleet.ts'
+import { Bench } from './partition.ts'
 import { type Seeded, seeded } from './seeded.ts'
 
 const MINUTE = 60_000
@@ -25,6 +27,11 @@ function makeFleet() {
       contribute(rules, device, scores, budgets, 1, elapsed)
       return [...scores]
     },
+    /** As `message`, of a device whose incident is open. */
+    amid(device: number, u: number): void {
+      prolong(rules, device)
+      this.message(device, u)
+    },
     thresholds: () => Array.from({ length: SCORES }, (_, score) => threshold(budgets, 1, score)),
   }
 }
@@ -34,18 +41,24 @@ function surprise(random: Seeded): number {
   return Math.fround(random.onceIn(8) ? 9.5 * random.fraction() : -Math.log10(random.fraction() + 1e-9))
 }
 
-/** `ClassBudget.count` of univariate.py in its own words: at each level, an opening is a reading at or above it, none having opened there in the 75 before. */
+/**
+ * `ClassBudget.count` of univariate.py in its own words: at each level, an opening is a reading at or above it, none having opened there in the 75 before;
+ * but for the first time that the device comes there.
+ */
 class PlainCounts {
   readonly openings = LEVELS.map(() => 0)
   readonly #last = LEVELS.map(() => -Infinity)
   #reading = 0
+  #record = 0
 
   take(score: number): void {
     this.#reading++
+    const before = this.#record
+    this.#record = Math.max(before, score)
     LEVELS.forEach((level, g) => {
       if (score < level - 1e-6) return
       // A higher one that opened had opened here as well, or found this level open.
-      if (this.#reading - this.#last[g]! > 75) this.openings[g]!++
+      if (this.#reading - this.#last[g]! > 75) this.openings[g]! += before < level - 1e-6 ? 0 : 1
       else if (!this.#opensAbove(score, g)) return
       this.#last[g] = this.#reading
     })
@@ -141,6 +154,43 @@ describe('the budget', () => {
     expect(thresholds()[0]).toBeGreaterThan(5.9)
   })
 
+  it('does not hold against a class what a device reaches for the first time', () => {
+    const counted = (times: number) => {
+      const { message, budgets } = makeFleet()
+      for (let i = 0; i < 100 * times; i++) message(0, i % 100 === 50 ? 7 : 0.1)
+      fold(budgets, 1, 1, ASKED)
+      return countsOf(budgets, 0)[(6 - GRID_LOW) / GRID_STEP]
+    }
+    expect([1, 2, 3].map(counted)).toEqual([0, 1, 2])
+  })
+
+  it('counts a level once while an incident lasts', () => {
+    const counted = (open: boolean) => {
+      const fleet = makeFleet()
+      for (const u of [7, 7]) for (let i = 0; i < 100; i++) fleet.message(0, i === 50 ? u : 0.1)
+      fleet.message(0, 7)
+      for (let i = 1; i < 400; i++) {
+        const u = i % 100 === 0 ? 7 : 0.1
+        if (open) fleet.amid(0, u)
+        else fleet.message(0, u)
+      }
+      fold(fleet.budgets, 1, 1, ASKED)
+      return countsOf(fleet.budgets, 0)[(6 - GRID_LOW) / GRID_STEP]
+    }
+    expect(counted(false)).toBe(4)
+    expect(counted(true)).toBe(1)
+  })
+
+  it('is folded at each 32nd message of its class, whatever the time', () => {
+    const { message, budgets } = makeFleet()
+    for (let i = 0; i < 31; i++) message(i % 3, 1, 1_000 * i)
+    expect(isFoldDue(budgets, 1)).toBe(false)
+    message(0, 1)
+    expect(isFoldDue(budgets, 1)).toBe(true)
+    fold(budgets, 1, 3, ASKED)
+    expect(isFoldDue(budgets, 1)).toBe(false)
+  })
+
   it('moves no threshold before the next fold', () => {
     const { message, budgets, thresholds } = makeFleet()
     fold(budgets, 1, 1, ASKED)
@@ -179,6 +229,31 @@ describe('the budget', () => {
     }
     expect(asked(1e12)).toBe(asked(3_600_000))
     expect(asked(3_599_999)).not.toBe(asked(3_600_000))
+  })
+})
+
+describe('the thresholds of a class', () => {
+  /** Two devices whose level jumps now and then, with a tick after each so many messages. */
+  const replay = (messagesATick: number) => {
+    const bench = new Bench(settingsOf({ detectors: ['level'], classes: { default: classOf({ backfill: true, silence: false, warmup: 20 }) } }))
+    const random = seeded(9)
+    for (let i = 0; i < 1_500; i++) {
+      const device = `d${i % 2}`
+      bench.send(device, { level: 20 + random.normal() + (random.onceIn(60) ? 30 : 0) }, { time: 1_000 * i })
+      if (i % messagesATick === 0) bench.tick(1)
+    }
+    const budgets = bench.partition.state!.tables.class.view('budget')!
+    const openings = bench.opened('telemetry').map((incident) => [incident.device, incident.openedAt, incident.surprise])
+    return { openings, thresholds: Array.from({ length: SCORES }, (_, score) => threshold(budgets, 0, score)) }
+  }
+
+  it('move with its messages, whatever ticks stand between them', () => {
+    const slow = replay(1)
+    const [first, ...others] = slow.thresholds
+    expect(first).toBeGreaterThan(6)
+    expect(others.every((level) => level > GRID_LOW)).toBe(true)
+    expect(slow.openings.length).toBeGreaterThan(1)
+    expect(replay(700)).toEqual(slow)
   })
 })
 

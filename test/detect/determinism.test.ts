@@ -36,7 +36,7 @@ describe.each(SEEDS)('the story of seed %i', (seed) => {
     const outcome = await run(story.entries, {
       slices: () => random.whole(1, 40),
       faults: { latency, survivors: (groups) => random.whole(0, groups) },
-      crashAt: () => random.onceIn(40),
+      crashAt: () => random.onceIn(30),
     })
     expect(outcome.takeovers).toBeGreaterThan(3)
     expectEqual(outcome, await whole)

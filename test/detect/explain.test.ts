@@ -70,7 +70,37 @@ describe('an odd level', () => {
     bench.send('d', metrics((m) => 50 + 10 * m), { labels })
     const { votes, summary } = bench.open('d', 'telemetry')!
     expect(votes.map(({ metric }) => metric)).toEqual(['m11', 'm10', 'm9', 'm8', 'm7', 'm6', 'm5', 'm4'])
-    expect(summary).toMatch(/^m11 is 160, expected .*; 7 more odd at once$/)
+    expect(summary).toMatch(/^m11 is 160, expected .*; 11 more odd at once$/)
+  })
+})
+
+describe('other oddities of a metric', () => {
+  const HOUR = 3_600_000
+  /** One detector alone, over `days` of a reading each ten minutes. */
+  const lived = (detector: string, days: number, value: (hour: number, i: number) => number): Bench => {
+    const bench = new Bench(settingsOf({ detectors: [detector], classes: { default: classOf(), pump: { ...pump, metrics: { vibration: metricOf({ unit: 'mm/s' }) } } } }))
+    bench.now = 24 * HOUR - (START % (24 * HOUR))
+    for (let i = 0; i < 144 * days; i++, bench.now += HOUR / 6) bench.send('d', { vibration: value(Math.floor(i / 6) % 24, i) }, { labels })
+    return bench
+  }
+
+  it('names what was expected at this hour', () => {
+    const bench = lived('season', 20, (hour, i) => (hour < 12 ? 2 : 5) + (i % 7) / 10)
+    bench.send('d', { vibration: 99 }, { labels })
+    expect(bench.open('d', 'telemetry')).toMatchObject({ votes: [{ detector: 'season', metric: 'vibration', observed: 99 }] })
+    expect(bench.open('d', 'telemetry')!.summary).toMatch(/^vibration is 99 mm\/s, expected -?\d(\.\d+)? to \d(\.\d+)? at this hour$/)
+  })
+
+  it('names how far it drifted', () => {
+    const bench = lived('drift', 8, (_, i) => 2 + (i % 7) / 10)
+    for (let i = 0; i < 12; i++) bench.send('d', { vibration: 2.9 }, { labels })
+    expect(bench.open('d', 'telemetry')!.summary).toMatch(/^vibration has drifted up by 0\.\d+ mm\/s within \d+ readings, expected \d(\.\d+)? to \d(\.\d+)? at this hour$/)
+  })
+
+  it('of two metrics are told by the odder one’s words', () => {
+    const bench = lived('stuck', 2, (_, i) => i)
+    for (let i = 0; i < 30; i++) bench.send('d', { vibration: 1.23456789, other: i }, { labels })
+    expect(bench.open('d', 'telemetry')!.summary).toMatch(/^vibration has been exactly 1\.23456789 mm\/s for \d+ readings, expected at most 1$/)
   })
 })
 

@@ -23,6 +23,8 @@ export interface Sent {
   readonly labels?: Readonly<Record<string, string>>
   /** Tells messages apart; made from the rest where left out. */
   readonly payload?: number
+  /** Made from the names of the metrics where left out. */
+  readonly shape?: number
   readonly flags?: number
 }
 
@@ -50,7 +52,7 @@ export function frameOf(messages: readonly Sent[], source = 'field'): Frame {
     count: Int32Array.from(rows, (row) => row.count),
     size: Int32Array.from(messages, () => 20),
     payload: Float64Array.from(messages, (sent) => sent.payload ?? hashText(JSON.stringify(sent))),
-    shape: Float64Array.from(messages, ({ metrics: of }) => hashText(Object.keys(of).join())),
+    shape: Float64Array.from(messages, ({ metrics: of, shape }) => shape ?? hashText(Object.keys(of).join())),
     flags: Uint8Array.from(messages, ({ flags }) => flags ?? 0),
     metric: Int32Array.from(readings, ({ metric }) => metric),
     kind: Uint8Array.from(readings, ({ kind }) => kind),
@@ -94,7 +96,7 @@ export function listening(name = 'field', fields: Partial<SourceState> = {}): So
 export function classOf(fields: Partial<ClassSettings> = {}): ClassSettings {
   return {
     budget: { alarms: 1, perMs: 30 * 86_400_000 }, backfill: false, reports: 'periodic', heartbeatMs: null, silence: true, warmup: 20,
-    quarantine: null, metrics: {}, ...fields,
+    quarantine: null, timezone: 'UTC', metrics: {}, ...fields,
   }
 }
 
@@ -105,6 +107,8 @@ export function metricOf(fields: Partial<MetricSettings> = {}): MetricSettings {
 export function settingsOf(fields: Partial<Settings> = {}): Settings {
   return {
     classes: { default: classOf() },
+    sites: {},
+    devices: {},
     detectors: ['level', 'limits', 'silence'],
     capacity: { devices: 64, series: 256, classes: 8, incidents: 64 },
     limits: { metricsPerDevice: 16, newSeriesPerMinute: 4 },

@@ -31,7 +31,7 @@ function reference(): (u: number) => { weight: number; accepted: boolean } {
     // As gate.md says it; gate.py would also give in with the gate open, in the calm after an acceptance that spent a little more than 500.
     const givesIn = open && !accepted && spent >= 500
     if (givesIn) accepted = true
-    if (accepted) weight = 1
+    if (accepted && !givesIn) weight = 1
     seen++
     return { weight, accepted: givesIn }
   }
@@ -114,7 +114,7 @@ describe('the gate', () => {
     const answers = Array.from({ length: 600 }, () => gate(ODD))
     expect(answers.findIndex(({ accepted }) => accepted)).toBe(501)
     expect(answers.filter(({ accepted }) => accepted)).toHaveLength(1)
-    expect(answers.map(({ weight }) => weight)).toEqual([1, 1, ...Array.from({ length: 499 }, () => 0), ...Array.from({ length: 99 }, () => 1)])
+    expect(answers.map(({ weight }) => weight)).toEqual([1, 1, ...Array.from({ length: 500 }, () => 0), ...Array.from({ length: 98 }, () => 1)])
   })
 
   it('earns its allowance back by one reading in twenty', () => {

@@ -1,6 +1,6 @@
 /** What the config says about rows: which classes there are, and which devices are of them. */
 import { expect, it } from 'vitest'
-import { classOf, configOf, settingsOf } from './fleet.ts'
+import { classOf, configOf, metricOf, settingsOf } from './fleet.ts'
 import { Bench } from './partition.ts'
 
 it('frees the row of a class that the config no longer names, and its devices are of the default class', () => {
@@ -28,3 +28,30 @@ it('knows no class of a name that objects bring along', () => {
   bench.send('d', { x: 1 }, { labels: { class: 'constructor' } })
   expect(bench.view('d')?.class).toBe('default')
 })
+
+it('takes limits from site and device over the class, and follows a device that moves', () => {
+  const sites = { north: { metrics: { x: { above: 20 } } }, south: { metrics: { x: { above: 30 } } } }
+  const devices = { own: { metrics: { x: { above: 40 } } } }
+  const bench = new Bench(settingsOf({ classes: { default: classOf({ metrics: { x: metricOf({ above: 10 }) } }) }, sites, devices }))
+  bench.send('plain', { x: 1 })
+  bench.send('northern', { x: 1 }, { labels: { site: 'north' } })
+  bench.send('own', { x: 1 }, { labels: { site: 'north' } })
+  expect(['plain', 'northern', 'own'].map((name) => limitOf(bench, name))).toEqual([10, 20, 40])
+
+  bench.send('northern', { x: 1 }, { labels: { site: 'south' } })
+
+  expect(limitOf(bench, 'northern')).toBe(30)
+})
+
+it('keeps one copy of the settings of devices that share class and site', () => {
+  const bench = new Bench(settingsOf({ sites: { north: { warmup: 50 } } }))
+  for (const name of ['a', 'b']) bench.send(name, { x: 1 }, { labels: { site: 'north' } })
+  const { state } = bench.partition
+  expect(state!.settingsOf(1)).toBe(state!.settingsOf(0))
+  expect(state!.settingsOf(0).warmup).toBe(50)
+})
+
+function limitOf(bench: Bench, device: string): number {
+  const state = bench.partition.state!
+  return state.above[state.series(state.tables.device.row(device)!, 'x')!]!
+}

@@ -1,6 +1,6 @@
 /** A made-up life of one partition, drawn from a seed: every kind of record and trouble that detect has to take the same way in any cut. */
 import { FLAG_DUP, FLAG_RETAIN } from '../../src/core/message.ts'
-import type { Settings } from '../../src/core/settings.ts'
+import { DETECTORS, type Settings } from '../../src/core/settings.ts'
 import type { Control } from '../../src/log/control.ts'
 import { classOf, configOf, controlOf, frameOf, listening, metricOf, type Sent, settingsOf, START, tickOf, type Value } from './fleet.ts'
 import type { Entry } from './runner.ts'
@@ -35,13 +35,14 @@ export function makeStory(seed: number): Story {
   const devices = Array.from({ length: 7 }, (_, i) => makeDevice(random, i))
   const before: Settings = settingsOf({
     classes: { default: lively(), pump: lively({ metrics: { a: metricOf({ above: 60, unit: 'mm/s' }) } }) },
-    detectors: random.pick([['level', 'silence'], ['limits', 'level'], ['level']]),
+    detectors: random.pick([['level', 'silence'], ['season', 'limits', 'level'], ['stuck', 'drift']]),
     capacity: { devices: 9, series: 24, classes: 4, incidents: random.pick([5, 64]) },
   })
   const after: Settings = {
     ...before,
-    detectors: random.pick([['level', 'limits', 'silence'], ['silence', 'limits', 'level']]),
-    classes: { ...before.classes, pump: lively({ metrics: { a: metricOf({ above: 45, severity: 'critical' }) } }), monitor: lively({ heartbeatMs: 20_000 }) },
+    detectors: random.pick([[...DETECTORS], DETECTORS.toReversed()]),
+    // Where it gets four o'clock within the story.
+    classes: { ...before.classes, pump: lively({ timezone: 'Asia/Kathmandu', metrics: { a: metricOf({ above: 45, severity: 'critical' }) } }), monitor: lively({ heartbeatMs: 20_000 }) },
     expireMs: random.pick([200_000, 86_400_000]),
   }
   const changeAt = random.whole(100, SECONDS - 100)
@@ -131,7 +132,8 @@ function messageAt(random: Seeded, device: Device, second: number): Sent {
   const arrival = START + 1_000 * second + random.whole(0, 900)
   const odd = second >= device.faultFrom && second < device.faultTo
   const metrics: Record<string, Value> = {}
-  for (const metric of device.metrics) metrics[metric] = Math.fround(20 + 3 * random.normal() + (odd ? 40 : 0) + (random.onceIn(300) ? 30 : 0))
+  const sticks = second % 500 > 440
+  for (const metric of device.metrics) metrics[metric] = sticks && metric === 'a' ? 20.5 : Math.fround(20 + 3 * random.normal() + (odd ? 40 : 0) + (random.onceIn(300) ? 30 : 0))
   if (random.onceIn(20)) metrics['state'] = random.pick([true, false, 'idle', null])
   if (random.onceIn(80)) metrics[`extra-${random.whole(0, 30)}`] = 1
   const flags = random.onceIn(3) ? random.pick([FLAG_DUP, FLAG_RETAIN]) : 0

@@ -5,6 +5,8 @@
  * shorter than 10 s. Where the class promises a heartbeat, that counts and nothing is learnt. Wrong for devices that report only when something changes:
  * their class says so (`reports: on-change`).
  */
+import { SEVERITIES } from '../../core/incident.ts'
+import type { ClassSettings } from '../../core/settings.ts'
 import type { Detector, Round, Rows } from '../detector.ts'
 import { grownWeight, rescaledWeight, TAIL_WIDTH, tailEdge, tailLearn, tailScore } from './tail.ts'
 
@@ -13,6 +15,9 @@ const LEARNT = 0
 const WEIGHT = 1
 const TAIL = 2
 
+/** A device whose gap is so surprising is silent: one in a million of its gaps. */
+const BAR = 6
+const MAJOR = SEVERITIES.indexOf('major')
 const MUTE_UNTIL = 20
 const SHORTEST_MS = 10_000
 /** At twice the promised heartbeat the surprise is 6: one in a million. */
@@ -58,6 +63,18 @@ export const silence: Detector = {
     const longest = promised > 0 ? promised / 1000 : tailEdge(rows.float32, round.device[at]! * rows.stride32 + rows.at32 + TAIL)
     return { observed: seconds(round.gap[at]!), low: 0, high: longest }
   },
+
+  judging: { bar: BAR, missing: true, severity: () => MAJOR },
+
+  warmth(rows, row, settings) {
+    return heartbeatOf(settings) !== 0 ? 1 : Math.min(1, rows.float32[row * rows.stride32 + rows.at32 + LEARNT]! / MUTE_UNTIL)
+  },
+}
+
+/** As `Round.heartbeat`: ms promised, 0 when learnt, −1 when silence says nothing. */
+export function heartbeatOf(settings: ClassSettings): number {
+  if (!settings.silence || (settings.reports === 'on-change' && settings.heartbeatMs === null)) return -1
+  return settings.heartbeatMs ?? 0
 }
 
 function scoreGap(round: Round, rows: Rows, m: number): number {

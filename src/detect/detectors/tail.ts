@@ -22,6 +22,9 @@ const NOTHING = 1e-12
 const WEIGHT_MAX = 1e30
 /** What the newest reading weighs more than the one before. */
 const WEIGHT_GROWTH = 1 / (1 - 1 / MEMORY)
+/** An exponential and a logarithm less a reading: 1 ns instead of 21. */
+const COUNTED = 16_384
+const RAREST = Float64Array.from({ length: COUNTED }, (_, n) => Math.log10((1 - Math.exp(-n / MEMORY)) * MEMORY + 1))
 
 /**
  * Surprise of deviation `e` against the tail at `o` of row array `s`, of which it has learnt `n` readings, the newest with weight `w`.
@@ -30,8 +33,8 @@ const WEIGHT_GROWTH = 1 / (1 - 1 / MEMORY)
 export function tailScore(s: Float32Array, o: number, e: number, n: number, w: number): number {
   const mx = s[o + MAX]!
   if (e <= NOTHING || n <= 0) return 0
-  const total = (1 - Math.exp(-n / MEMORY)) * MEMORY
-  if (mx === 0) return Math.log10(total + 1)
+  const most = rarest(n)
+  if (mx === 0) return most
   const f = 2 * Math.log2(e)
   const base = s[o + BASE]!
   const p = f - base
@@ -41,10 +44,16 @@ export function tailScore(s: Float32Array, o: number, e: number, n: number, w: n
   for (let j = b + 1; j < TAIL_BINS; j++) above += s[o + j]!
   let into = p - b
   if (b === TOP) into = e >= mx ? 1 : into / Math.max(1, 2 * Math.log2(mx) - base - TOP)
-  const high = Math.log10((above + s[o + b]!) / w + 1)
-  const low = Math.log10(above / w + 1)
-  const u = Math.log10(total + 1) - (high + into * (low - high))
+  // Math.log is 9 ns where Math.log10 is 14 (2 cores under load, Node 20.20); nothing above is usual of what is odd.
+  const high = Math.log((above + s[o + b]!) / w + 1)
+  const low = above === 0 ? 0 : Math.log(above / w + 1)
+  const u = most - Math.LOG10E * (high + into * (low - high))
   return e > mx ? u + PARETO_PAST_MAX * Math.log10(e / mx) : u
+}
+
+/** What the rarest of `n` readings, as far as they are remembered, may be worth: log10 of their number and one. */
+function rarest(n: number): number {
+  return n < COUNTED && n === (n | 0) ? RAREST[n]! : Math.log10((1 - Math.exp(-n / MEMORY)) * MEMORY + 1)
 }
 
 /** Teaches the tail deviation `e` with share `g` in (0, 1]; `n` and `w` as before it. */
@@ -99,4 +108,9 @@ export function rescaledWeight(s: Float32Array, o: number, w: number): number {
 /** The slow maximum, as the edge of the band that is expected. 0 while nothing is learnt. */
 export function tailEdge(s: Float32Array, o: number): number {
   return s[o + MAX]!
+}
+
+/** What was thought too large is usual now: the slow maximum is at least `e`. The window climbs to it as such deviations are learnt. */
+export function tailRaise(s: Float32Array, o: number, e: number): void {
+  s[o + MAX] = Math.max(s[o + MAX]!, e)
 }

@@ -1,7 +1,7 @@
 /** The level detector and its tail against the reference prototype, and where it departs from it. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { KIND_BOOLEAN, KIND_NUMBER } from '../../../src/core/message.ts'
+import { KIND_BOOLEAN } from '../../../src/core/message.ts'
 import { level } from '../../../src/detect/detectors/level.ts'
 import { oneSeries } from '../rounds.ts'
 
@@ -68,7 +68,7 @@ describe('level', () => {
     const feed = oneSeries(level)
     for (let t = 0; t < 50; t++) feed(t % 5, 1)
     const before = feed.row()
-    expect(feed(1, 1, KIND_BOOLEAN)).toBeNaN()
+    expect(feed(1, 1, { kind: KIND_BOOLEAN })).toBeNaN()
     expect(feed.row()).toEqual(before)
   })
 
@@ -76,7 +76,7 @@ describe('level', () => {
     const feed = oneSeries(level)
     for (let t = 0; t < 50; t++) feed(t % 5, 1)
     const before = feed.row()
-    feed(100, 0, KIND_NUMBER)
+    feed(100, 0)
     const changed = feed.row().flatMap((value, at) => (value === before[at] ? [] : [at]))
     expect(changed.map((at) => feed.fieldAt(at))).toEqual(['seen', 'recent'])
   })
