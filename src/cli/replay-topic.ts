@@ -10,7 +10,7 @@ export interface TopicParts {
 
 /** Throws BAD_CONFIG: no such pattern, a part without a value, or a value that is no topic level. */
 export function replayTopic(patterns: readonly string[], values: TopicParts): string {
-  const pattern = patterns.find((one) => !one.includes('{metric}'))
+  const pattern = patterns.find((one) => !/\{metric\+?\}/.test(one))
   if (pattern === undefined) throw new PipelineError('BAD_CONFIG', `no topic pattern without {metric} in the first source, but ${patterns.join(', ')}; a row goes out as one JSON object`)
   const known: Readonly<Record<string, string>> = { ...values.parts, class: values.class, device: values.device }
   return pattern.replace(/\{([^{}]*)\}/g, (_whole, part: string) => {

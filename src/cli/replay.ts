@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import { errorText, isPipelineError, PipelineError } from '../core/errors.ts'
+import { ruleOf } from '../core/topic-rule.ts'
 import { csvRows, detectDelimiter, splitRow } from './csv.ts'
 import type { CsvRow, Delimiter } from './csv.ts'
 import { Failure } from './io.ts'
@@ -51,7 +52,7 @@ export function addReplay(program: Command, io: CliIo): void {
 
 async function replay(io: CliIo, file: string, options: Options): Promise<void> {
   const config = readConfig(options)
-  const topic = replayTopic(config.sources[0]?.topics ?? [], { class: options.class, device: options.device, parts: readParts(options.part) })
+  const topic = replayTopic((config.sources[0]?.topics ?? []).map((entry) => ruleOf(entry).pattern), { class: options.class, device: options.device, parts: readParts(options.part) })
   const bad = badRows(io)
   const rows = await openRows(file, { ignore: options.ignore ?? LABELS, time: options.time, onBad: bad.add })
   const publisher = await io.connect({

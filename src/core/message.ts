@@ -1,11 +1,22 @@
 /** What a device published, before and after its payload is decoded: the first thing on a reading's way. */
 
+/** Whom a publisher logged in as. */
+export interface Account {
+  readonly name: string
+  /** Speaks for other devices too. */
+  readonly isGateway: boolean
+  /** Whether it may speak for the device of this name. */
+  mayBe(device: string): boolean
+}
+
 /** A message as its source received it. */
 export interface Message {
   /** Name of the source in the config. */
   readonly source: string
   /** What the broker knows the publisher by; '' where it doesn't say. */
   readonly client: string
+  /** null or left out: nobody logs in there, and anyone may be any device. */
+  readonly account?: Account | null
   readonly topic: string
   readonly payload: Uint8Array
   readonly qos: 0 | 1 | 2

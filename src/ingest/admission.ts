@@ -32,6 +32,15 @@ export class Admission {
     this.bytes += bytes
   }
 
+  /** One that entered turned out to be so many more. `shrink` gives their places back, before it leaves. */
+  grow(messages: number): void {
+    this.messages += messages
+  }
+
+  shrink(messages: number): void {
+    this.messages -= messages
+  }
+
   /**
    * Runs `enter` with a place taken, when there is one. At most as many wait as may be under way; sources hold back by themselves long
    * before. Beyond that `refuse` is called.

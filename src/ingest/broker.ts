@@ -6,13 +6,14 @@ import type { AuthenticateError, AuthErrorCode, Client, ConnectPacket, PublishPa
 import { assert } from '../core/assert.ts'
 import { PICKET_LEVEL } from '../core/device-topic.ts'
 import { errorText, PipelineError } from '../core/errors.ts'
-import type { Message } from '../core/message.ts'
+import type { Account, Message } from '../core/message.ts'
+import type { TopicEntry } from '../core/topic-rule.ts'
 import { delay } from '../ops/clock.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { LogFields, Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Channel } from '../respond/enforcer.ts'
-import { subscriptionRefusal, useOf } from './access.ts'
+import { mayReceive, subscriptionRefusal, useOf } from './access.ts'
 import { BrokerMemory } from './broker-memory.ts'
 import type { Credentials } from './credentials.ts'
 import { Framing } from './framing.ts'
@@ -43,9 +44,9 @@ export interface BrokerOptions {
   readonly listen: ListenAddress
   /** null: anyone may be any device, so only loopback addresses may listen. */
   readonly credentials: Credentials | null
-  /** Topic patterns devices may publish under. */
-  readonly telemetry: readonly string[]
-  /** What a device is called, of parts of the patterns; default `{device}`. With credentials its username is this name. */
+  /** Topics devices may publish under. */
+  readonly telemetry: readonly TopicEntry[]
+  /** What a device is called where its topic's rule doesn't say; default `{device}`. With credentials its username is this name. */
   readonly device?: string
   readonly limits: BrokerLimits
   /** For so long after its start devices are still coming back, each at its own pace, ms: what is not heard yet says nothing. Default 0. */
@@ -78,8 +79,8 @@ const WRONG_PASSWORD = 4 as AuthErrorCode
 /** Labels of `picket_broker_refused_total`. */
 type Refused = 'connections' | 'connect' | 'login' | 'packet' | 'publish' | 'subscribe' | 'server'
 
-/** No device has this name. aedes 1.2 also handles what arrives between a CONNECT and its authentication: it is nobody's. */
-const NOBODY = ''
+/** aedes 1.2 also handles what arrives between a CONNECT and its authentication: it is nobody's. */
+const NOBODY: Account = { name: '', isGateway: false, mayBe: () => false }
 /** Two bits of a CONNECT hold a will's QoS, and the parser takes all four values. */
 const QOS_HIGHEST: number = 2
 
@@ -102,8 +103,8 @@ class EmbeddedBroker implements Broker {
   private readonly remotes = new WeakMap<object, string>()
   /** By client id. */
   private readonly connected = new Map<string, Client>()
-  /** The device each client logged in as; kept as long as the client, whose will comes when it is gone. Empty without credentials. */
-  private readonly owners = new WeakMap<Client, string>()
+  /** Whom each client logged in as; kept as long as the client, whose will comes when it is gone. Empty without credentials. */
+  private readonly accounts = new WeakMap<Client, Account>()
   private readonly subscriptions = new WeakMap<Client, Set<string>>()
   private readonly ackListeners: ((topic: string, payload: Uint8Array) => Promise<void>)[] = []
   private deliver: ((message: Message) => Promise<void>) | null = null
@@ -171,7 +172,7 @@ class EmbeddedBroker implements Broker {
   }
 
   kick(device: string): number {
-    const clients = [...this.connected.values()].filter((client) => (this.owners.get(client) ?? client.id) === device)
+    const clients = [...this.connected.values()].filter((client) => (this.accounts.get(client)?.name ?? client.id) === device)
     for (const client of clients) client.close()
     return clients.length
   }
@@ -215,6 +216,7 @@ class EmbeddedBroker implements Broker {
         void this.authenticate(client, username, password).then((error) => done(error, error === null)),
       authorizePublish: (client, packet, done) => void this.taken(client, packet, done),
       authorizeSubscribe: (client, subscription, done) => done(null, this.maySubscribe(client, subscription) ? subscription : null),
+      authorizeForward: (client, packet) => (mayReceive(packet.topic, this.accountOf(client)) ? packet : null),
     })
     aedes.on('client', (client) => this.remember(client))
     aedes.on('clientDisconnect', (client) => this.forget(client))
@@ -289,20 +291,20 @@ class EmbeddedBroker implements Broker {
   /** null when the client may come in. */
   private async authenticate(client: Client, name = '', password: Uint8Array = Buffer.alloc(0)): Promise<AuthenticateError | null> {
     const { credentials } = this.options
-    if (credentials !== null && !(await credentials.verify(name, password)))
-      return this.loginRefusal(client, name, WRONG_PASSWORD, 'unknown user or wrong password')
     if (credentials === null) return null
+    const account = await credentials.verify(name, password)
+    if (account === null) return this.loginRefusal(client, name, WRONG_PASSWORD, 'unknown user or wrong password')
     const holder = this.connected.get(client.id)
-    if (holder && this.owners.get(holder) !== name)
+    if (holder && this.accounts.get(holder)?.name !== name)
       return this.loginRefusal(client, name, NOT_AUTHORIZED, 'another user is connected with this client id')
-    this.owners.set(client, name)
+    this.accounts.set(client, account)
     return null
   }
 
   /** null without credentials: anyone. With them, nobody unless logged in. */
-  private ownerOf(client: Client | null): string | null {
+  private accountOf(client: Client | null): Account | null {
     if (this.options.credentials === null) return null
-    return (client && this.owners.get(client)) ?? NOBODY
+    return (client && this.accounts.get(client)) ?? NOBODY
   }
 
   private loginRefusal(client: Client, username: string, returnCode: AuthErrorCode, why: string): AuthenticateError {
@@ -312,7 +314,7 @@ class EmbeddedBroker implements Broker {
 
   private maySubscribe(client: Client, { topic }: Subscription): boolean {
     const held = this.subscriptions.get(client) ?? new Set<string>()
-    const refusal = this.filterRefusal(topic, held) ?? subscriptionRefusal(topic, this.ownerOf(client))
+    const refusal = this.filterRefusal(topic, held) ?? subscriptionRefusal(topic, this.accountOf(client))
     if (refusal !== null) {
       this.refuse('subscribe', { ...this.who(client), filter: shortened(topic) }, refusal)
       return false
@@ -347,7 +349,8 @@ class EmbeddedBroker implements Broker {
 
   private take(client: Client | null, packet: PublishPacket): Promise<void> {
     const { topic, qos, dup = false } = packet
-    const use = useOf(topic, this.ownerOf(client), this.telemetry)
+    const account = this.accountOf(client)
+    const use = useOf(topic, account, this.telemetry)
     const refusal = packetIdRefusal(packet) ?? this.topicRefusal(topic) ?? (use.kind === 'refused' ? use.why : null)
     if (refusal !== null) {
       this.refuse('publish', { ...this.who(client), topic: shortened(topic) }, refusal)
@@ -360,7 +363,7 @@ class EmbeddedBroker implements Broker {
     assert(this.deliver, 'messages come only after start')
     // It comes from the device itself: only what a subscriber finds there already is history.
     const arrival = this.options.clock.now()
-    return this.deliver({ source: this.name, client: client?.id ?? '', topic, payload, qos, dup, retain: false, arrival })
+    return this.deliver({ source: this.name, client: client?.id ?? '', account, topic, payload, qos, dup, retain: false, arrival })
   }
 
   private remember(client: Client): void {

@@ -1,9 +1,9 @@
 /** Ingest: from what sources deliver to frames in `readings`; a message is acknowledged only after the log has it durably. */
 import { errorText, PipelineError } from '../core/errors.ts'
 import { idOf, partitionOf } from '../core/hash.ts'
-import { FLAG_TRIMMED } from '../core/message.ts'
-import type { Message, Sample } from '../core/message.ts'
+import type { Message } from '../core/message.ts'
 import type { Settings } from '../core/settings.ts'
+import type { TopicEntry } from '../core/topic-rule.ts'
 import { encodeControl } from '../log/control.ts'
 import type { Log, Topic } from '../log/log.ts'
 import type { Clock } from '../ops/clock.ts'
@@ -11,28 +11,23 @@ import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Random } from '../ops/random.ts'
 import { Admission } from './admission.ts'
-import { decodePayload } from './codecs/codec.ts'
 import { encodeDeadLetter } from './dead-letter.ts'
-import { flagsOf, SampleHasher } from './decoded.ts'
-import type { DecodedMessage } from './decoded.ts'
-import { fitsAFrame, roomOf } from './frame-builder.ts'
+import { Decoder } from './decoder.ts'
 import { Lane } from './lane.ts'
 import type { Settle } from './lane.ts'
 import type { IngestLimits } from './limits.ts'
-import { MetricSets } from './metric-sets.ts'
 import { openReadings } from './opening.ts'
 import { QuietLog } from './quiet-log.ts'
 import { quoted, Refusal, shortened } from './refusal.ts'
 import { Routes } from './routes.ts'
-import type { Route } from './routes.ts'
 import type { Source } from './source.ts'
 import { compilePatterns } from './topic-pattern.ts'
 
 export interface IngestSource {
   readonly source: Source
-  /** Topic patterns in the order they are tried. */
-  readonly patterns: readonly string[]
-  /** What a device is called, of parts of the patterns; default `{device}`. */
+  /** Topics in the order they are tried. */
+  readonly patterns: readonly TopicEntry[]
+  /** What a device is called where its topic's rule doesn't say, of parts of the patterns; default `{device}`. */
   readonly device?: string
 }
 
@@ -74,8 +69,7 @@ class RunningIngest implements Ingest {
   private readonly readings: readonly Lane[]
   private readonly deadLetters: readonly Lane[]
   private readonly admission: Admission
-  private readonly metricSets: MetricSets
-  private readonly hasher = new SampleHasher()
+  private readonly decoder: Decoder
   private readonly quiet: QuietLog
   private readonly counters: ReturnType<typeof declareMetrics>
   private readonly tickWaits: boolean[]
@@ -92,7 +86,7 @@ class RunningIngest implements Ingest {
     this.quiet = new QuietLog(logger, clock)
     this.counters = declareMetrics(metrics)
     this.admission = new Admission(limits.queue)
-    this.metricSets = new MetricSets(limits)
+    this.decoder = new Decoder(limits, options.settings.expireMs)
     this.routes = new Map(
       sources.map(({ source, patterns, device = '{device}' }) => [
         source,
@@ -170,31 +164,24 @@ class RunningIngest implements Ingest {
     try {
       const route = routes.find(message.topic)
       if (route === null) throw new Refusal('topic', `topic ${quoted(message.topic)} fits none of ${routes.filters.join(', ')}`)
-      const decoded = this.decode(message, route)
-      const room = roomOf(decoded)
-      if (!fitsAFrame(room))
-        throw new Refusal('payload_size', `message of ${room.readings} readings and up to ${room.bytes} bytes is more than a frame holds`)
-      this.readings[route.partition]!.addMessage(decoded, room, settle)
+      const { messages, leftOut } = this.decoder.decode(message, route)
+      if (leftOut > 0) this.drop('cardinality', message, 'device brings more metrics than its limit', leftOut)
+      const settleAll = this.settleOf(messages.reduce((sum, { room }) => sum + room.messages, 0), settle)
+      const settleEach = messages.length === 1 ? settleAll : settleAfter(messages.length, settleAll)
+      for (const { partition, message: decoded, room } of messages) this.readings[partition]!.addMessage(decoded, room, settleEach)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       this.bury(message, error, settle)
     }
   }
 
-  /** Throws a Refusal. */
-  private decode(message: Message, route: Route): DecodedMessage {
-    const samples = decodePayload(message.payload, route.metric, this.options.limits)
-    const admitted = samples.map((sample) => ({ ...sample, fields: this.metricSets.admit(route.device.name, sample.fields) }))
-    const leftOut = countFields(samples) - countFields(admitted)
-    if (leftOut > 0) this.drop('cardinality', message, 'device brings more metrics than its limit', leftOut)
-    return {
-      source: message.source,
-      device: route.device,
-      deviceKey: route.deviceKey,
-      samples: this.hasher.hash(message.payload, route.metric, admitted),
-      arrival: message.arrival,
-      size: message.payload.length,
-      flags: flagsOf(message) | (leftOut > 0 ? FLAG_TRIMMED : 0),
+  /** A payload of few bytes may be many samples: each takes a place. */
+  private settleOf(samples: number, settle: Settle): Settle {
+    if (samples === 1) return settle
+    this.admission.grow(samples - 1)
+    return (error) => {
+      this.admission.shrink(samples - 1)
+      settle(error)
     }
   }
 
@@ -240,8 +227,15 @@ class RunningIngest implements Ingest {
   }
 }
 
-function countFields(samples: readonly Sample[]): number {
-  return samples.reduce((sum, { fields }) => sum + fields.length, 0)
+/** One answer for what goes to several places: when all are durable, or the first error of those that aren't. Called `count` times. */
+function settleAfter(count: number, settle: Settle): Settle {
+  let left = count
+  let failure: unknown = null
+  return (error) => {
+    failure ??= error
+    left--
+    if (left === 0) settle(failure)
+  }
 }
 
 function declareMetrics(metrics: Metrics) {

@@ -3,10 +3,12 @@ import { PipelineError } from '../core/errors.ts'
 
 /** Closed: each is a label of `picket_dead_letters_total` and the `reason` of a dead letter. Additions only. */
 const REFUSAL_REASONS = [
-  'array', // a list where a value was expected
+  'array', // a list where none is read, or one with something else than samples or plain values in it
+  'device', // the payload does not say which device it is of
   'duplicate_metric', // two fields come to one metric: {"a.b": 1, "a": {"b": 2}}
   'encoding', // not UTF-8
-  'event_time', // `ts` is neither ms since epoch nor ISO 8601 with its zone
+  'event_time', // the field of the event time holds none
+  'identity', // of a device that who published it may not speak for
   'not_finite', // a number beyond float64
   'not_json', // no JSON text, or not a JSON number
   'not_object', // JSON, but neither an object nor a number
@@ -15,6 +17,7 @@ const REFUSAL_REASONS = [
   'name', // of device, label or metric: empty, too long, control characters, `__proto__`
   'too_deep',
   'too_many_fields',
+  'too_many_samples',
 ] as const
 export type RefusalReason = (typeof REFUSAL_REASONS)[number]
 

@@ -1,15 +1,23 @@
-/** Where a topic's messages go: device, metric and partition, worked out once a topic. */
+/** Where a topic's messages go: how they are read, and device and partition of their samples; worked out once a topic where it says so. */
 import { partitionOf } from '../core/hash.ts'
 import type { FrameDevice } from '../log/frame.ts'
-import type { TopicPatterns } from './topic-pattern.ts'
+import type { PayloadPlan } from './codecs/payload-plan.ts'
+import type { TopicMeaning, TopicPatterns } from './topic-pattern.ts'
 
-export interface Route {
+/** Of a device. */
+export interface Place {
   readonly device: FrameDevice
   /** Equal for devices of equal name and labels. */
   readonly deviceKey: string
+  readonly partition: number
+}
+
+export interface Route {
   /** null: the payload names its metrics. */
   readonly metric: string | null
-  readonly partition: number
+  readonly plan: PayloadPlan
+  /** Of a sample that says `names` in the plan's `nameFields`. Throws a Refusal. */
+  placeOf(names: readonly string[]): Place
 }
 
 /** Topics kept at hand; beyond, all are forgotten and worked out anew. */
@@ -37,15 +45,21 @@ export class Routes {
     if (known) return known
     const meaning = this.patterns.meaning(topic)
     if (!meaning) return null
-    const { device, labels, metric } = meaning
-    const route: Route = {
-      device: { name: device, labels },
-      deviceKey: JSON.stringify([device, labels]),
-      metric,
-      partition: partitionOf(device, this.partitions),
-    }
+    const route = this.routeOf(meaning)
     if (this.known.size >= TOPICS_KEPT) this.known.clear()
     this.known.set(topic, route)
     return route
+  }
+
+  private routeOf(meaning: TopicMeaning): Route {
+    const { metric, plan } = meaning
+    const placeOf = (names: readonly string[]) => {
+      const { device, labels } = meaning.nameOf(names)
+      const deviceKey = JSON.stringify([device, labels])
+      return { device: { name: device, labels }, deviceKey, partition: partitionOf(device, this.partitions) }
+    }
+    if (plan.nameFields.length > 0) return { metric, plan, placeOf }
+    const place = placeOf([])
+    return { metric, plan, placeOf: () => place }
   }
 }

@@ -2,19 +2,26 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeDeviceLevel, deviceTopic, encodeDeviceLevel, parseDeviceTopic } from '../../src/core/device-topic.ts'
-import { subscriptionRefusal, useOf } from '../../src/ingest/access.ts'
+import type { Account } from '../../src/core/message.ts'
+import { mayReceive, subscriptionRefusal, useOf } from '../../src/ingest/access.ts'
 import { compilePatterns } from '../../src/ingest/topic-pattern.ts'
 
-const telemetry = compilePatterns({ patterns: ['telemetry/{class}/{device}'], nameLength: 64 })
-const use = (topic: string, owner: string | null) => useOf(topic, owner, telemetry).kind
+const telemetry = compilePatterns({
+  patterns: ['telemetry/{class}/{device}', { pattern: 'gateway/{gateway}', device: '{payload.id}' }, { pattern: 'typed/{device}', class: '{payload.type}' }],
+  nameLength: 64,
+})
+const P7: Account = { name: 'p-7', isGateway: false, mayBe: (device) => device === 'p-7' }
+const GATEWAY: Account = { name: 'g-1', isGateway: true, mayBe: (device) => /^(g-1|p-.*)$/.test(device) }
+const use = (topic: string, account: Account | null) => useOf(topic, account, telemetry).kind
 
 describe('a device with credentials', () => {
   it.each([
     ['telemetry/pump/p-7', 'telemetry'], ['picket/p-7/ack', 'ack'],
+    ['gateway/any', 'telemetry'], ['typed/p-7', 'telemetry'], ['typed/p-8', 'refused'],
     ['telemetry/pump/p-8', 'refused'], ['telemetry/pump/p-7/x', 'refused'], ['telemetry/pump/', 'refused'], ['other', 'refused'],
     ['picket/p-8/ack', 'refused'], ['picket/p-7/command', 'refused'], ['picket/p-7/desired', 'refused'], ['picket', 'refused'], ['$SYS/x', 'refused'],
   ])('publishing %s is %s', (topic, kind) => {
-    expect(use(topic, 'p-7')).toBe(kind)
+    expect(use(topic, P7)).toBe(kind)
   })
 
   it.each([
@@ -22,12 +29,37 @@ describe('a device with credentials', () => {
     ['picket/p-8/#', false], ['picket/+/command', false], ['picket/#', false], ['#', false], ['+/p-7/command', false], ['picket/p-77/#', false],
     ['telemetry/pump/p-7', false], ['$share/g/picket/p-7/#', false], ['$SYS/#', false],
   ])('subscribing to %s is allowed: %s', (filter, allowed) => {
-    expect(subscriptionRefusal(filter, 'p-7') === null).toBe(allowed)
+    expect(subscriptionRefusal(filter, P7) === null).toBe(allowed)
   })
 
   it('answers under its name as it is encoded', () => {
-    expect(use('picket/leeds%2F7/ack', 'leeds/7')).toBe('ack')
-    expect(subscriptionRefusal('picket/leeds%2F7/#', 'leeds/7')).toBeNull()
+    const leeds: Account = { name: 'leeds/7', isGateway: false, mayBe: (device) => device === 'leeds/7' }
+    expect(use('picket/leeds%2F7/ack', leeds)).toBe('ack')
+    expect(subscriptionRefusal('picket/leeds%2F7/#', leeds)).toBeNull()
+  })
+
+  it('receives what is for it alone', () => {
+    expect(['picket/p-7/command', 'picket/p-8/command', 'telemetry/pump/p-7', '$SYS/x'].map((topic) => mayReceive(topic, P7))).toEqual([true, false, false, false])
+  })
+})
+
+describe('a gateway with credentials', () => {
+  it.each([
+    ['telemetry/pump/p-7', 'telemetry'], ['telemetry/gateway/g-1', 'telemetry'], ['gateway/any', 'telemetry'], ['picket/p-8/ack', 'ack'],
+    ['telemetry/pump/q-7', 'refused'], ['picket/q-7/ack', 'refused'],
+  ])('publishing %s is %s', (topic, kind) => {
+    expect(use(topic, GATEWAY)).toBe(kind)
+  })
+
+  it.each([
+    ['picket/g-1/#', true], ['picket/p-8/command', true], ['picket/+/command', true], ['picket/+/#', true],
+    ['picket/q-8/command', false], ['picket/#', false], ['#', false], ['+/p-7/command', false], ['telemetry/pump/p-7', false], ['picket', false],
+  ])('subscribing to %s is allowed: %s', (filter, allowed) => {
+    expect(subscriptionRefusal(filter, GATEWAY) === null).toBe(allowed)
+  })
+
+  it('receives of what it subscribed to only what is for its devices', () => {
+    expect(['picket/p-8/command', 'picket/q-8/command'].map((topic) => mayReceive(topic, GATEWAY))).toEqual([true, false])
   })
 })
 

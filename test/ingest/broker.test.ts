@@ -1,74 +1,9 @@
-/** The embedded broker over real sockets: acknowledgements, rights, commands to devices, stopping. */
-import { connect as connectSocket } from 'node:net'
-import mqtt from 'mqtt'
-import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt'
-import { generate } from 'mqtt-packet'
-import { afterEach, describe, expect, it } from 'vitest'
+/** The embedded broker over real sockets: acknowledgements, commands to devices, stopping. */
+import { describe, expect, it } from 'vitest'
 import { ResendStore } from '../../examples/device/device-client.mjs'
 import { PipelineError } from '../../src/core/errors.ts'
-import type { Message } from '../../src/core/message.ts'
-import { createBroker } from '../../src/ingest/broker.ts'
-import type { Broker, BrokerLimits, BrokerOptions } from '../../src/ingest/broker.ts'
-import { systemClock } from '../../src/ops/clock.ts'
 import { ManualClock } from '../clock.ts'
-import { keepingLogger, Meters } from './lab.ts'
-
-const LIMITS: BrokerLimits = { packetBytes: 65_536, connections: 50, topicLength: 256, subscriptionsPerClient: 4, retainedTopics: 3, nameLength: 64 }
-const OWN = { verify: async (user: string, password: Uint8Array) => Buffer.from(password).toString() === `${user}-secret`, users: 2 }
-
-/** Node's buffer for one read of a socket. */
-const READ_BYTES = 65_536
-
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).toReversed()) await end()
-})
-
-async function start(options: Partial<BrokerOptions> = {}, deliver: (message: Message) => Promise<void> = async () => undefined) {
-  const meters = new Meters()
-  const broker = createBroker({
-    name: 'embedded', listen: { host: '127.0.0.1', port: 0 }, credentials: null, telemetry: ['telemetry/{class}/{device}'],
-    limits: LIMITS, clock: systemClock, logger: keepingLogger().logger, metrics: meters, ...options,
-  })
-  const received: Message[] = []
-  await broker.start((message) => {
-    received.push(message)
-    return deliver(message)
-  })
-  ends.push(() => broker.stop())
-  return { broker, meters, received }
-}
-
-function open(broker: Broker, options: IClientOptions = {}): MqttClient {
-  const client = mqtt.connect(`mqtt://127.0.0.1:${broker.address().port}`, { reconnectPeriod: 0, ...options })
-  client.on('error', () => undefined)
-  ends.push(() => client.endAsync(true))
-  return client
-}
-
-async function connect(broker: Broker, options: IClientOptions = {}): Promise<MqttClient> {
-  const client = open(broker, options)
-  await event(client, 'connect')
-  return client
-}
-
-const login = (device: string, password = `${device}-secret`): IClientOptions => ({ clientId: `client-of-${device}`, username: device, password })
-
-function event(client: MqttClient, name: 'connect' | 'close' | 'message' | 'error'): Promise<unknown[]> {
-  return new Promise((resolve) => client.once(name, (...args: unknown[]) => resolve(args)))
-}
-
-/** Messages a client gets, and a promise of the first `count` of them. */
-function inbox(client: MqttClient) {
-  const messages: { topic: string; text: string; retain: boolean }[] = []
-  const waiters: { count: number; resolve: () => void }[] = []
-  client.on('message', (topic: string, payload: Buffer, packet: IPublishPacket) => {
-    messages.push({ topic, text: payload.toString(), retain: packet.retain })
-    for (const { count, resolve } of waiters) if (messages.length >= count) resolve()
-  })
-  const arrived = (count: number) => new Promise<void>((resolve) => (messages.length >= count ? resolve() : waiters.push({ count, resolve })))
-  return { messages, arrived }
-}
+import { connect, event, inbox, login, open, OWN, start, until } from './broker-lab.ts'
 
 function gate() {
   let lift: () => void = () => undefined
@@ -95,7 +30,7 @@ describe('a published message', () => {
     const client = await connect(broker, { clientId: 'c-1' })
     await client.publishAsync('telemetry/pump/p-7', '{"t":1}', { qos: 1 })
     expect(received).toEqual([
-      { source: 'embedded', client: 'c-1', topic: 'telemetry/pump/p-7', payload: Buffer.from('{"t":1}'), qos: 1, dup: false, retain: false, arrival: expect.any(Number) as number },
+      { source: 'embedded', client: 'c-1', account: null, topic: 'telemetry/pump/p-7', payload: Buffer.from('{"t":1}'), qos: 1, dup: false, retain: false, arrival: expect.any(Number) as number },
     ])
   })
 
@@ -153,102 +88,6 @@ describe('a published message', () => {
     client.stream.destroy()
     await until(() => received.length === 1)
     expect(received[0]).toMatchObject({ topic: 'telemetry/pump/p-7', qos: 1 })
-  })
-})
-
-describe('rights', () => {
-  it('need credentials beyond loopback', () => {
-    const options = { name: 'e', listen: { host: '0.0.0.0', port: 0 }, telemetry: ['t/{device}'], limits: LIMITS, clock: systemClock, logger: keepingLogger().logger, metrics: new Meters() }
-    expect(() => createBroker({ ...options, credentials: null })).toThrow(expect.objectContaining({ code: 'BAD_CONFIG' }))
-    expect(() => createBroker({ ...options, credentials: OWN })).not.toThrow()
-  })
-
-  it.each([login('p-7', 'wrong'), login('p-9', ''), {}])('keep out %j', async (options) => {
-    const { broker, meters } = await start({ credentials: OWN })
-    const [error] = await event(open(broker, options), 'error')
-    expect((error as Error).message).toContain('Connection refused')
-    expect(meters.of('picket_broker_refused_total', 'login')).toBe(1)
-  })
-
-  it('let a device publish under its own name and no other', async () => {
-    const { broker, received, meters } = await start({ credentials: OWN })
-    const client = await connect(broker, login('p-7'))
-    await client.publishAsync('telemetry/pump/p-7', '1', { qos: 1 })
-    const closed = event(client, 'close')
-    client.publish('telemetry/pump/p-8', '1', { qos: 1 })
-    await closed
-    expect(received.map(({ topic }) => topic)).toEqual(['telemetry/pump/p-7'])
-    expect(meters.of('picket_broker_refused_total', 'publish')).toBe(1)
-  })
-
-  it('hold for a will, also of a client whose connection broke', async () => {
-    const { broker, received, meters } = await start({ credentials: OWN })
-    const will = { topic: 'telemetry/pump/p-8', payload: Buffer.from('1'), qos: 1 as const, retain: false }
-    const client = await connect(broker, { ...login('p-7'), will })
-    client.stream.write(Buffer.of(0xff, 0xff))
-    await until(() => meters.of('picket_broker_refused_total', 'publish') === 1)
-    expect(received).toEqual([])
-  })
-
-  it('let a device subscribe to its own topics and no others', async () => {
-    const { broker } = await start({ credentials: OWN })
-    const client = await connect(broker, login('p-7'))
-    const granted = await client.subscribeAsync({ 'picket/p-7/#': { qos: 1 }, 'picket/p-8/#': { qos: 1 }, '#': { qos: 1 }, '$share/g/picket/p-7/#': { qos: 1 } }).catch((error: unknown) => error)
-    expect(granted).toBeInstanceOf(Error)
-    const { messages, arrived } = inbox(client)
-    await broker.publish('picket/p-8/command', 'not yours', { retain: false })
-    await broker.publish('picket/p-7/command', 'yours', { retain: false })
-    await arrived(1)
-    expect(messages.map(({ text }) => text)).toEqual(['yours'])
-  })
-
-  it('hold before a client has logged in', async () => {
-    const { broker, received } = await start({ credentials: { verify: async () => false, users: 1 } })
-    // As large as what Node reads at once, so that the next packet comes in a read of its own before aedes has begun to authenticate.
-    const password = Buffer.alloc(READ_BYTES - 22)
-    const connectPacket = generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true, clientId: 'c', keepalive: 60, username: 'u', password })
-    expect(connectPacket.length).toBe(READ_BYTES)
-    const publishPacket = generate({ cmd: 'publish', topic: 'telemetry/pump/p-7', payload: '1', qos: 0, dup: false, retain: false })
-    for (let attempt = 0; attempt < 10; attempt++) {
-      const socket = connectSocket(broker.address().port, '127.0.0.1').resume()
-      socket.on('error', () => undefined)
-      socket.write(Buffer.concat([connectPacket, publishPacket]))
-      await new Promise((resolve) => socket.once('close', resolve))
-    }
-    expect(received).toEqual([])
-  })
-
-  it('keep another user from a client id that is connected', async () => {
-    const { broker } = await start({ credentials: OWN })
-    const first = await connect(broker, login('p-7'))
-    await event(open(broker, { ...login('p-8'), clientId: 'client-of-p-7' }), 'error')
-    expect(first.connected).toBe(true)
-  })
-
-  it('let nobody but Picket publish commands and desired states', async () => {
-    const { broker } = await start()
-    for (const topic of ['picket/p-7/command', 'picket/p-7/desired', '$SYS/x']) {
-      const client = await connect(broker)
-      const closed = event(client, 'close')
-      client.publish(topic, '{}', { qos: 1 })
-      await closed
-    }
-  })
-
-  it.each(['$share/g/telemetry/#', `${'x'.repeat(257)}/#`])('refuse a subscription to %.20s', async (filter) => {
-    const { broker, meters } = await start()
-    const client = await connect(broker)
-    await expect(client.subscribeAsync(filter)).rejects.toThrow()
-    expect(meters.of('picket_broker_refused_total', 'subscribe')).toBe(1)
-  })
-
-  it('bound the subscriptions of a client', async () => {
-    const { broker } = await start()
-    const client = await connect(broker)
-    for (const topic of ['a', 'b', 'c', 'd']) await client.subscribeAsync(topic)
-    await expect(client.subscribeAsync('e')).rejects.toThrow()
-    await client.unsubscribeAsync('a')
-    await expect(client.subscribeAsync('e')).resolves.toBeDefined()
   })
 })
 
@@ -364,8 +203,3 @@ describe('stopping', () => {
     expect(received).toHaveLength(1)
   })
 })
-
-/** Polls what a socket brings about; fails by the test's own time limit. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2))
-}

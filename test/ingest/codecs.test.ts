@@ -1,12 +1,15 @@
 /** The codecs: what payloads become, and which are refused for which reason. */
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hashText } from '../../src/core/hash.ts'
 import { decodePayload } from '../../src/ingest/codecs/codec.ts'
-import { LIMITS } from './lab.ts'
+import type { PayloadPlan, PayloadSample } from '../../src/ingest/codecs/payload-plan.ts'
+import { LIMITS, PLAN } from './lab.ts'
 
-const decode = (text: string, metric: string | null = null) => decodePayload(Buffer.from(text, 'utf8'), metric, LIMITS)[0]!
-const values = (text: string, metric: string | null = null) => decode(text, metric).fields.map(({ metric: name, kind, value }) => [name, kind, value])
+const all = (text: string, metric: string | null = null, plan: Partial<PayloadPlan> = {}) =>
+  decodePayload(Buffer.from(text, 'utf8'), metric, { ...PLAN, ...plan }, LIMITS)
+const decode = (text: string, metric: string | null = null) => all(text, metric)[0]!
+const named = ({ fields }: PayloadSample) => fields.map(({ metric, kind, value }) => [metric, kind, value])
+const values = (text: string, metric: string | null = null) => named(decode(text, metric))
 
 describe('a JSON object', () => {
   it('gives a field of its kind for each value', () => {
@@ -32,11 +35,17 @@ describe('a JSON object', () => {
   })
 
   it('may hold no metric at all: a sign of life', () => {
-    expect(decode('{}')).toEqual({ time: null, fields: [] })
+    expect(decode('{}')).toEqual({ time: null, fields: [], names: [] })
   })
 
   it('under a topic with a metric, is that metric by its value and others beside it', () => {
     expect(values('{"value":3,"quality":"good","ts":1}', 'flow').map(([name]) => name)).toEqual(['flow', 'flow.quality'])
+  })
+
+  it('names the plain values of a list by their places', () => {
+    expect(values('{"acc":[1,-2.5],"state":{"on":[true,"x",null]},"none":[]}')).toEqual([
+      ['acc.0', 0, 1], ['acc.1', 0, -2.5], ['state.on.0', 1, 1], ['state.on.1', 2, hashText('x')], ['state.on.2', 3, 0],
+    ])
   })
 
   it('takes constructor for a name like any other', () => {
@@ -44,31 +53,121 @@ describe('a JSON object', () => {
   })
 })
 
-describe('the event time', () => {
+describe('{ts, values}', () => {
+  it('is a sample of what is in values', () => {
+    expect(all('{"ts":1700000000000,"values":{"t":20,"motor":{"rpm":5}}}').map((sample) => [sample.time, ...named(sample)])).toEqual([
+      [1_700_000_000_000, ['t', 0, 20], ['motor.rpm', 0, 5]],
+    ])
+  })
+
+  it('may leave out its time, so that names do not change with it', () => {
+    expect(values('{"values":{"t":20}}')).toEqual([['t', 0, 20]])
+  })
+
+  it('may name its device beside them', () => {
+    const [sample] = all('{"meter":{"id":"m-1"},"ts":1700000000000,"values":{"id":7}}', null, { nameFields: ['meter.id'] })
+    expect([sample!.names, named(sample!)]).toEqual([['m-1'], [['id', 0, 7]]])
+  })
+
+  it('may have its time and device in values, where the topic says so', () => {
+    const [sample] = all('{"values":{"id":"m-1","at":1700000000000,"t":2}}', null, { nameFields: ['values.id'], timeFields: ['values.at'] })
+    expect([sample!.time, sample!.names, named(sample!)]).toEqual([1_700_000_000_000, ['m-1'], [['t', 0, 2]]])
+  })
+
   it.each([
-    ['1700000000123', 1_700_000_000_123],
-    ['0.5', 0.5],
-    ['"2026-01-31T08:00:00Z"', Date.UTC(2026, 0, 31, 8)],
-    ['"2026-01-31T08:00:00.250+02:00"', Date.UTC(2026, 0, 31, 6, 0, 0, 250)],
-    ['"2026-01-31 08:00:00,5-0330"', Date.UTC(2026, 0, 31, 11, 30, 0, 500)],
-    ['"2024-02-29t08:00z"', Date.UTC(2024, 1, 29, 8)],
-  ])('%s is read', (text, time) => {
-    expect(decode(`{"ts":${text},"a":1}`)).toEqual({ time, fields: [{ metric: 'a', kind: 0, value: 1, text: '' }] })
+    ['{"q":1,"values":{"t":20}}', [['q', 0, 1], ['values.t', 0, 20]]],
+    ['{"values":{"t":20},"q":1}', [['q', 0, 1], ['values.t', 0, 20]]],
+    ['{"ts":1700000000000,"values":5}', [['values', 0, 5]]],
+    ['{"values":[5]}', [['values.0', 0, 5]]],
+  ])('is not meant by %s', (text, expected) => {
+    expect(values(text)).toEqual(expected)
   })
 
-  it('may be null', () => {
-    expect(decode('{"ts":null}').time).toBeNull()
+  it('reads values as deep as an object without it', () => {
+    expect(values('{"values":{"a":{"b":{"c":{"d":1}}}}}')).toEqual([['a.b.c.d', 0, 1]])
+  })
+})
+
+describe('a list of objects', () => {
+  it('is as many samples, in its order, each with its time', () => {
+    const samples = all('[{"ts":1700000002000,"t":2},{"ts":1700000001000,"t":1},{"t":3}]')
+    expect(samples.map((sample) => [sample.time, ...named(sample)])).toEqual([
+      [1_700_000_002_000, ['t', 0, 2]], [1_700_000_001_000, ['t', 0, 1]], [null, ['t', 0, 3]],
+    ])
+  })
+
+  it('may be one of {ts, values}', () => {
+    expect(all('[{"ts":1700000001000,"values":{"t":1}},{"values":{"t":2}}]').map(named)).toEqual([[['t', 0, 1]], [['t', 0, 2]]])
+  })
+
+  it('is values of the metric that the topic names', () => {
+    expect(all('[{"value":1},{"value":2}]', 'flow').map(named)).toEqual([[['flow', 0, 1]], [['flow', 0, 2]]])
+  })
+
+  it('counts fields a sample', () => {
+    const sample = JSON.stringify(Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`m${i}`, i])))
+    expect(all(`[${sample},${sample}]`)).toHaveLength(2)
   })
 
   it.each([
-    '8640000000000001', '1e999', '-1e999', 'true', '{}', '[]', '"now"', '""', '"2026-01-31"', '"2026-01-31T08:00:00"', '"2026-02-30T08:00:00Z"',
-    '"2026-13-01T08:00:00Z"', '"2026-01-31T24:00:00Z"', '"2026-01-31T08:60:00Z"', '"1700000000123"',
-  ])('%s is refused', (text) => {
-    expect(() => decode(`{"ts":${text}}`)).toThrow(expect.objectContaining({ reason: 'event_time' }))
+    ['[]', 'array', 'payload is an empty list'],
+    ['[{"t":1},7]', 'array', 'sample 2 of 2 is a number, expected a JSON object'],
+    ['[[{"t":1}]]', 'array', 'sample 1 of 1 is a list, expected a JSON object'],
+    ['[{"t":1},{"ts":"now"}]', 'event_time', 'sample 2 of 2: ts is "now", expected'],
+    [JSON.stringify(Array.from({ length: 17 }, () => ({ t: 1 }))), 'too_many_samples', 'payload has 17 samples, at most 16 are allowed'],
+  ])('%.40s is refused with the reason %s', (text, reason, message) => {
+    expect(() => all(text)).toThrow(expect.objectContaining({ reason, message: expect.stringContaining(message) as string }))
+  })
+})
+
+describe('a field that names the device', () => {
+  const names = (text: string) => all(text, null, { nameFields: ['id', 'meta.type'] }).map((sample) => sample.names)
+
+  it('is no metric', () => {
+    const [sample] = all('{"id":"p-1","meta":{"type":4,"fw":2},"t":1}', null, { nameFields: ['id', 'meta.type'] })
+    expect([sample!.names, named(sample!)]).toEqual([['p-1', '4'], [['meta.fw', 0, 2], ['t', 0, 1]]])
   })
 
-  it('is read at the top alone', () => {
-    expect(decode('{"a":{"ts":5}}')).toEqual({ time: null, fields: [{ metric: 'a.ts', kind: 0, value: 5, text: '' }] })
+  it('may be a nested one or have a dot in its name', () => {
+    expect(names('[{"id":"a","meta":{"type":"x"}},{"id":"b","meta.type":"y"}]')).toEqual([['a', 'x'], ['b', 'y']])
+  })
+
+  it('that one sample lacks or that is no name is refused', () => {
+    expect(() => names('[{"id":"a","meta":{"type":"x"}},{"id":"b"}]')).toThrow(
+      expect.objectContaining({ reason: 'device', message: 'sample 2 of 2: field "meta.type", which names the device or its class, is missing, expected text or a whole number' }),
+    )
+    for (const id of ['1.5', '1e300', 'true', 'null', '{}', '[]']) expect(() => names(`{"id":${id}}`)).toThrow(expect.objectContaining({ reason: 'device' }))
+  })
+
+  it('can not come in a payload that is one value', () => {
+    expect(() => all('7', null, { nameFields: ['id'] })).toThrow('payload is one value, expected a JSON object with field id')
+    expect(() => all('true', 'm', { nameFields: ['id'] })).toThrow(expect.objectContaining({ reason: 'not_object' }))
+  })
+})
+
+describe('a codec chosen by topic', () => {
+  it.each([
+    ['json', '{"t":1}', [['t', 0, 1]]],
+    ['number', '7', [['value', 0, 7]]],
+    ['text', 'OPEN', [['value', 2, hashText('OPEN')]]],
+    ['text', '7', [['value', 2, hashText('7')]]],
+    ['text', '', [['value', 2, hashText('')]]],
+  ] as const)('%s reads %s', (codec, text, expected) => {
+    expect(all(text, null, { codec }).map(named)).toEqual([expected])
+  })
+
+  it.each([['json', '7', 'not_object'], ['number', '{"t":1}', 'not_json'], ['number', 'OPEN', 'not_json']] as const)('%s refuses %s', (codec, text, reason) => {
+    expect(() => all(text, null, { codec })).toThrow(expect.objectContaining({ reason }))
+  })
+
+  it('keeps the text of a category', () => {
+    expect(all('offen für alle', 'door', { codec: 'text' })[0]!.fields).toEqual([{ metric: 'door', kind: 2, value: hashText('offen für alle'), text: 'offen für alle' }])
+  })
+})
+
+describe('true, false, text and null', () => {
+  it.each([['true', [['on', 1, 1]]], [' false', [['on', 1, 0]]], ['"OPEN"', [['on', 2, hashText('OPEN')]]], ['null', [['on', 3, 0]]]])('%s is a reading where the topic names its metric', (text, expected) => {
+    expect(values(text, 'on')).toEqual(expected)
   })
 })
 
@@ -91,9 +190,10 @@ describe('a refusal', () => {
 
   it.each([
     ['{"a":1', 'not_json'], ['', 'not_json'], ['NaN', 'not_json'], ['{"a":NaN}', 'not_json'], ['\ufeff{"a":1}', 'not_json'],
-    ['null', 'not_object'], ['true', 'not_object'], ['"text"', 'not_object'], ['[{"a":1}]', 'array'], ['{"a":[1]}', 'array'], ['{"a":{"b":[]}}', 'array'],
+    ['null', 'not_object'], ['true', 'not_object'], ['"text"', 'not_object'], ['{"a":[{"b":1}]}', 'array'], ['{"a":[[1]]}', 'array'],
     ['{"a":1e999}', 'not_finite'], ['-1e400', 'not_finite'],
-    ['{"a.b":1,"a":{"b":2}}', 'duplicate_metric'],
+    ['{"a.b":1,"a":{"b":2}}', 'duplicate_metric'], ['{"a":{"b":2},"a.b":1}', 'duplicate_metric'], ['{"a.0":1,"a":[2]}', 'duplicate_metric'],
+    [`{"a":[${'1,'.repeat(64)}1]}`, 'too_many_fields'],
     ['{"__proto__":1}', 'name'], ['{"a":{"__proto__":{"b":1}}}', 'name'], ['{"":1}', 'name'], ['{"a\\u0000":1}', 'name'], ['{"\\ud800":1}', 'name'],
     [`{"${'x'.repeat(65)}":1}`, 'name'], [`{"${'x'.repeat(40)}":{"${'y'.repeat(40)}":1}}`, 'name'],
     [deep(5), 'too_deep'], ['['.repeat(60_000), 'not_json'], [deep(9_000), 'too_deep'],
@@ -104,11 +204,11 @@ describe('a refusal', () => {
   })
 
   it('of bytes that are no UTF-8 has the reason encoding', () => {
-    expect(() => decodePayload(Buffer.from([0x7b, 0xff, 0x7d]), null, LIMITS)).toThrow(expect.objectContaining({ reason: 'encoding' }))
+    expect(() => decodePayload(Buffer.from([0x7b, 0xff, 0x7d]), null, PLAN, LIMITS)).toThrow(expect.objectContaining({ reason: 'encoding' }))
   })
 
   it('names the field and what was expected', () => {
-    expect(() => decode('{"motor":{"axis":[1]}}')).toThrow('field "motor.axis" is a list, expected a number, true, false, text, null or an object')
+    expect(() => decode('{"motor":{"axis":[1,{}]}}')).toThrow('field "motor.axis" is a list with an object in it, expected numbers, true, false, text or null')
   })
 
   it.each([
@@ -125,53 +225,5 @@ describe('a refusal', () => {
 
   it('does not come at the limit itself', () => {
     expect(decode(deep(4)).fields[0]?.metric).toBe('a.a.a.a')
-  })
-})
-
-/** Flat and nested objects whose keys are fit names, so that every one must be read. */
-const key = fc.stringMatching(/^[a-z]{1,8}$/).filter((name) => name !== 'ts')
-const leaf = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.string({ maxLength: 12 }), fc.constant(null))
-const { tree } = fc.letrec((tie) => ({
-  tree: fc.dictionary(key, fc.oneof({ depthSize: 'small', maxDepth: 2 }, leaf, tie('tree')), { maxKeys: 4 }),
-}))
-
-function flatten(value: object, prefix = ''): [string, unknown][] {
-  return Object.entries(value).flatMap(([name, inner]: [string, unknown]) =>
-    inner !== null && typeof inner === 'object' ? flatten(inner, `${prefix}${name}.`) : [[`${prefix}${name}`, inner] as [string, unknown]],
-  )
-}
-
-describe('any payload', () => {
-  it('that is an object of fit names is read as JSON.parse reads it', () => {
-    fc.assert(
-      fc.property(tree, (object) => {
-        const text = JSON.stringify(object)
-        const expected = flatten(JSON.parse(text) as object).map(([name, value]) => [
-          name,
-          typeof value === 'string' ? hashText(value) : value === null ? 0 : Number(value) + 0,
-        ])
-        expect(values(text).map(([name, , value]) => [name, value])).toEqual(expected)
-      }),
-    )
-  })
-
-  it('is read or refused, never anything else, and what is read is finite', () => {
-    fc.assert(
-      fc.property(fc.oneof(fc.json({ maxDepth: 6 }), fc.string(), fc.json().map((text) => text.slice(1))), (text) => {
-        try {
-          for (const { value } of decode(text).fields) expect(Number.isFinite(value)).toBe(true)
-        } catch (error) {
-          expect(error).toMatchObject({ name: 'Refusal', code: 'REFUSED' })
-        }
-      }),
-    )
-  })
-
-  it('that JSON.parse takes for a number is read as that number', () => {
-    fc.assert(
-      fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
-        expect(values(JSON.stringify(number))).toEqual([['value', 0, number + 0]])
-      }),
-    )
   })
 })

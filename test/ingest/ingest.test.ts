@@ -4,10 +4,16 @@ import { partitionOf } from '../../src/core/hash.ts'
 import { FLAG_DUP, FLAG_QOS1, FLAG_RETAIN, FLAG_TRIMMED } from '../../src/core/message.ts'
 import { DEAD_LETTER_PAYLOAD_BYTES } from '../../src/ingest/dead-letter.ts'
 import type { Failure } from '../../src/log/memory.ts'
-import { deadLettersIn, framesIn, isPending, makeLab, messagesIn } from './lab.ts'
+import type { Account } from '../../src/core/message.ts'
+import { deadLettersIn, framesIn, HandSource, isPending, makeLab, messagesIn, SETTINGS } from './lab.ts'
 
 const PUMP = 'telemetry/pump/p-7'
 const HOME = partitionOf('p-7', 2)
+
+/** A device whose home is this partition. */
+function deviceIn(partition: number): string {
+  return ['a', 'b', 'c', 'd'].find((device) => partitionOf(device, 2) === partition)!
+}
 
 async function started(options: Parameters<typeof makeLab>[0] = {}) {
   const lab = makeLab(options)
@@ -206,6 +212,86 @@ describe('a message that can not be read', () => {
   })
 })
 
+describe('a payload of many samples', () => {
+  const source = new HandSource()
+  const gateway = { ingest: { sources: [{ source, patterns: [{ pattern: 'gateway/{site}', device: '{payload.id}' }] }] } }
+  const onlyP7: Account = { name: 'p-7', isGateway: false, mayBe: (device) => device === 'p-7' }
+
+  it('is as many messages, in order, each with its own time and identity', async () => {
+    const { clock, cluster, source: field } = await started()
+    void field.send(PUMP, '[{"ts":1700000000000,"t":1},{"ts":1700000001000,"t":1},{"t":1}]')
+    await clock.advance(0)
+    expect(messagesIn(cluster, HOME).map(({ time }) => time)).toEqual([1_700_000_000_000, 1_700_000_001_000, Number.NaN])
+    const [frame] = framesIn(cluster, HOME)
+    expect(new Set(frame!.payload).size).toBe(3)
+  })
+
+  it('has the identity again that it had, when it comes again', async () => {
+    const { clock, cluster, source: field } = await started()
+    for (let i = 0; i < 2; i++) void field.send(PUMP, '[{"t":1},{"t":1}]')
+    await clock.advance(0)
+    const [a, b, ...again] = framesIn(cluster, HOME).flatMap(({ payload }) => [...payload])
+    expect(again).toEqual([a, b])
+  })
+
+  it('of several devices is acknowledged as one, when all are durable', async () => {
+    const { clock, cluster } = await started({ ...gateway, cluster: { faults: { latency: ({ kind, partition }) => (kind === 'append' && partition === 1 ? 20 : 0) } } })
+    const ids = [deviceIn(0), deviceIn(1), deviceIn(0)]
+    const ack = source.send('gateway/leeds', JSON.stringify(ids.map((id, i) => ({ id, n: i }))))
+    await clock.advance(10)
+    expect([messagesIn(cluster, 0).length, await isPending(ack)]).toEqual([2, true])
+    await clock.advance(20)
+    await ack
+    expect([0, 1].map((partition) => messagesIn(cluster, partition).map(({ device, labels, metrics }) => [device, labels, metrics]))).toEqual([
+      [[ids[0], { site: 'leeds' }, { n: 0 }], [ids[2], { site: 'leeds' }, { n: 2 }]],
+      [[ids[1], { site: 'leeds' }, { n: 1 }]],
+    ])
+  })
+
+  it('of several devices is not acknowledged while one of them is not durable', async () => {
+    const state = { fails: false }
+    const { clock } = await started({ ...gateway, cluster: { faults: { fail: ({ kind, partition }) => (state.fails && kind === 'append' && partition === 1 ? 'IO' : undefined) } } })
+    state.fails = true
+    const outcome = expect(source.send('gateway/leeds', JSON.stringify([deviceIn(1), deviceIn(0)].map((id) => ({ id }))))).rejects.toMatchObject({ code: 'IO' })
+    await clock.advance(5)
+    await outcome
+  })
+
+  it('is refused as a whole, and nothing of it is taken, where one sample is', async () => {
+    const { clock, cluster, meters, source: field } = await started()
+    void field.send(PUMP, '[{"t":1},{"t":[[]]}]')
+    await clock.advance(0)
+    expect([messagesIn(cluster, HOME), deadLettersIn(cluster)[0]?.text]).toEqual([[], 'sample 2 of 2: field "t" is a list with a list in it, expected numbers, true, false, text or null'])
+    expect(meters.of('picket_dead_letters_total', 'array')).toBe(1)
+  })
+
+  it('counts and flags what is left out of the device that brings too much', async () => {
+    const { clock, cluster, meters } = await started({ ...gateway, limits: { metricsPerDevice: 2 } })
+    void source.send('gateway/leeds', '[{"id":"p-7","a":1,"b":1,"c":1},{"id":"p-70","a":1}]')
+    await clock.advance(0)
+    const taken = [0, 1].flatMap((partition) => messagesIn(cluster, partition))
+    expect(Object.fromEntries(taken.map(({ device, flags }) => [device, flags & FLAG_TRIMMED]))).toEqual({ 'p-7': FLAG_TRIMMED, 'p-70': 0 })
+    expect(meters.of('picket_messages_dropped_total', 'ingest', 'cardinality')).toBe(1)
+  })
+
+  it('that names a device its publisher may not be is a dead letter, counted, acknowledged and not taken', async () => {
+    const { clock, cluster, meters } = await started(gateway)
+    const ack = source.send('gateway/leeds', '[{"id":"p-7","n":1},{"id":"p-8","n":1}]', { account: onlyP7 })
+    await clock.advance(0)
+    await ack
+    expect([messagesIn(cluster, 0), messagesIn(cluster, 1)]).toEqual([[], []])
+    expect(deadLettersIn(cluster)).toMatchObject([{ reason: 'identity', text: 'payload names device "p-8", which "p-7" may not speak for, expected itself' }])
+    expect(meters.of('picket_dead_letters_total', 'identity')).toBe(1)
+  })
+
+  it('is taken where its publisher may be all it names', async () => {
+    const { clock, cluster } = await started(gateway)
+    void source.send('gateway/leeds', '{"id":"p-7","n":1}', { account: onlyP7 })
+    await clock.advance(0)
+    expect(messagesIn(cluster, HOME)).toMatchObject([{ device: 'p-7', metrics: { n: 1 } }])
+  })
+})
+
 describe('too much', () => {
   const small = { ...slow, limits: { queue: { messages: 2, bytes: 1e6 } } }
 
@@ -227,6 +313,18 @@ describe('too much', () => {
     await Promise.all(acks)
     expect(messagesIn(cluster, HOME).map(({ metrics }) => metrics['n'])).toEqual([0, 1, 2, 3, 4])
     expect(meters.of('picket_messages_sent_total', 'ingest')).toBe(5)
+  })
+
+  it('is counted in samples, which give their places back', async () => {
+    const { clock, meters, source } = await started({ ...slow, limits: { queue: { messages: 2, bytes: 1e6 } } })
+    const three = () => source.send(PUMP, '[{"n":1},{"n":2},{"n":3}]', { qos: 0 })
+    void three()
+    await three()
+    expect(meters.of('picket_messages_dropped_total', 'ingest', 'overload')).toBe(1)
+    await clock.advance(100)
+    void three()
+    await clock.advance(100)
+    expect(meters.of('picket_messages_sent_total', 'ingest')).toBe(2)
   })
 
   it('is counted in bytes too', async () => {
@@ -255,6 +353,14 @@ describe('too much', () => {
       [{ a: 1 }, 0], [{ b: 1, a: 2 }, FLAG_TRIMMED],
     ])
     expect(meters.of('picket_messages_dropped_total', 'ingest', 'cardinality')).toBe(2)
+  })
+
+  it('of metrics is so no more when others were not seen for as long as rows are kept', async () => {
+    const { clock, cluster, source } = await started({ limits: { metricsPerDevice: 1 } })
+    const send = (metric: string, days: number) => source.send(PUMP, `{"${metric}":1}`, { arrival: 1_700_000_000_000 + days * SETTINGS.expireMs })
+    for (const [metric, days] of [['old', 0], ['new', 0.9], ['new', 1.1], ['old', 1.1]] as const) void send(metric, days)
+    await clock.advance(0)
+    expect(messagesIn(cluster, HOME).map(({ metrics }) => Object.keys(metrics))).toEqual([['old'], [], ['new'], []])
   })
 
   it('of devices forgets the metrics of the one unseen for longest', async () => {

@@ -1,6 +1,7 @@
 /** What the ingest tests stand on: a memory log, a clock by hand, ports that say what reached them. */
 import type { Message } from '../../src/core/message.ts'
 import type { Settings } from '../../src/core/settings.ts'
+import type { PayloadPlan } from '../../src/ingest/codecs/payload-plan.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import type { IngestOptions } from '../../src/ingest/ingest.ts'
 import type { IngestLimits } from '../../src/ingest/limits.ts'
@@ -20,6 +21,7 @@ export const LIMITS: IngestLimits = {
   payloadBytes: 65_536,
   nesting: 4,
   fields: 64,
+  samples: 16,
   nameLength: 64,
   metricsPerDevice: 16,
   knownDevices: 1_000,
@@ -27,8 +29,13 @@ export const LIMITS: IngestLimits = {
   inFlight: { records: 64, bytes: 8 * 1024 * 1024 },
 }
 
+/** As of a topic that says nothing but its pattern. */
+export const PLAN: PayloadPlan = { codec: 'auto', timeFields: ['ts', 'timestamp', 'time'], timeUnit: 'auto', nameFields: [] }
+
 export const SETTINGS: Settings = {
   classes: {},
+  sites: {},
+  devices: {},
   detectors: ['level'],
   capacity: { devices: 100, series: 1_000, classes: 10, incidents: 100 },
   limits: { metricsPerDevice: 16, newSeriesPerMinute: 100 },

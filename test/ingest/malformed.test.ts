@@ -160,6 +160,9 @@ describe('any bytes', () => {
   const packets = [
     CONNECT, publish('telemetry/pump/p', '{"t":1}', { qos: 1, messageId: 3 }), publish('telemetry/pump/p', '{"t":1}', { qos: 2, messageId: 4 }),
     generate({ cmd: 'subscribe', messageId: 3, subscriptions: [{ topic: 'a/#', qos: 1 }] }), generate({ cmd: 'unsubscribe', messageId: 3, unsubscriptions: ['a'] }),
+    generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: false, clientId: 'w', keepalive: 1, username: 'u', password: Buffer.from('p'), will: { topic: 'telemetry/pump/p', payload: Buffer.from('1'), qos: 2, retain: true } }),
+    generate({ cmd: 'connect', protocolId: 'MQIsdp', protocolVersion: 3, clean: true, clientId: 'old', keepalive: 0 }),
+    publish('picket/p/ack', '{}', { qos: 1, messageId: 5 }), generate({ cmd: 'subscribe', messageId: 6, subscriptions: [{ topic: 'picket/+/#', qos: 2 }, { topic: '$SYS/#', qos: 0 }] }),
     generate({ cmd: 'pubrel', messageId: 4 }), generate({ cmd: 'puback', messageId: 4 }), generate({ cmd: 'pubrec', messageId: 4 }), generate({ cmd: 'pingreq' }),
     generate({ cmd: 'disconnect' }),
   ]
@@ -172,7 +175,9 @@ describe('any bytes', () => {
     })
   const chunks = fc.array(fc.oneof(changed, fc.constantFrom(...packets), fc.uint8Array({ maxLength: 64 })), { maxLength: 8 })
 
-  it('leave the broker alive, random or nearly right, also when they stop in the middle of a packet', async () => {
+  it('leave the broker alive, random or nearly right, also when they stop in the middle of a packet, and others their connection', async () => {
+    const bystander = await mqtt.connectAsync(`mqtt://127.0.0.1:${broker.address().port}`, { reconnectPeriod: 0 })
+    let published = 0
     await fc.assert(
       fc.asyncProperty(fc.boolean(), chunks, async (isConnected, drawn) => {
         await new Promise<void>((resolve) => {
@@ -182,9 +187,12 @@ describe('any bytes', () => {
           for (const chunk of drawn) socket.write(chunk)
           socket.end()
         })
+        if (published++ % 10 === 0) await bystander.publishAsync('telemetry/pump/bystander', '1', { qos: 1 })
       }),
-      { numRuns: 300 },
+      { numRuns: 900 },
     )
+    expect(bystander.connected).toBe(true)
+    await bystander.endAsync()
     await expectAlive()
   })
 })

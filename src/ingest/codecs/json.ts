@@ -1,30 +1,30 @@
-/** Codec: a JSON object, each field a metric, nested objects by dotted names; `ts` is the event time. */
-import { KIND_BOOLEAN, KIND_CATEGORY, KIND_MISSING, KIND_NUMBER } from '../../core/message.ts'
-import type { Field, Sample } from '../../core/message.ts'
-import { hashText } from '../../core/hash.ts'
+/** Codec: a JSON object is a sample, each field a metric, nested ones by dotted names; a list of objects is as many samples. */
+import type { Field } from '../../core/message.ts'
 import { errorText } from '../../core/errors.ts'
 import { checkName, plain, quoted, Refusal } from '../refusal.ts'
 import type { IngestLimits } from '../limits.ts'
 import { eventTime } from './event-time.ts'
+import { fieldOf, isPlain } from './fields.ts'
+import type { Plain } from './fields.ts'
+import { NO_NAMES } from './payload-plan.ts'
+import type { PayloadPlan, PayloadSample } from './payload-plan.ts'
 
-/** Key of the event time, in the outermost object alone. */
-const TIME = 'ts'
+type JsonObject = Readonly<Record<string, unknown>>
+type Samples = readonly PayloadSample[]
+
 /** Under a topic that names a metric, the field that is the metric itself. */
 const VALUE = 'value'
+/** Where a sample has nothing else to say, the object its metrics are in: `{ts, values: {…}}`. */
+const VALUES = 'values'
 
-/** Reads `text`. With `metric`, field `value` becomes that metric and any other `metric.field`. Throws a Refusal. */
-export function decodeJson(text: string, metric: string | null, limits: IngestLimits): Sample {
+/** At least one sample. With `metric`, field `value` becomes that metric and any other `metric.field`. Throws a Refusal. */
+export function decodeJson(text: string, metric: string | null, plan: PayloadPlan, limits: IngestLimits): Samples {
   const root = parse(text)
-  if (root === null || typeof root !== 'object')
-    throw new Refusal('not_object', `payload is ${root === null ? 'null' : `a ${typeof root}`}, expected a JSON object or a number`)
-  if (Array.isArray(root)) throw new Refusal('array', 'payload is a list, expected a JSON object or a number')
-  const fields = new Map<string, Field>()
-  let time: number | null = null
-  for (const [key, value] of Object.entries(root)) {
-    if (key === TIME) time = value === null ? null : eventTime(value)
-    else addFields(fields, metric === null ? key : key === VALUE ? metric : `${metric}.${key}`, key, value, 1, limits)
-  }
-  return { time, fields: [...fields.values()] }
+  if (isObject(root)) return [sampleOf(root, metric, plan, limits)]
+  if (Array.isArray(root)) return samplesOf(root, metric, plan, limits)
+  if (metric !== null && isPlain(root) && plan.nameFields.length === 0)
+    return [{ time: null, fields: [fieldOf(metric, root)], names: NO_NAMES }]
+  throw new Refusal('not_object', `payload is ${kindOf(root)}, expected a JSON object, a list of them or a number`)
 }
 
 function parse(text: string): unknown {
@@ -36,37 +36,133 @@ function parse(text: string): unknown {
   }
 }
 
-/** `key` is the last part of `name`. `depth` of the object the value stands in, from 1. */
-function addFields(fields: Map<string, Field>, name: string, key: string, value: unknown, depth: number, limits: IngestLimits): void {
-  checkName('field name', key, limits.nameLength)
-  if (value !== null && typeof value === 'object' && !Array.isArray(value)) {
-    if (depth >= limits.nesting)
-      throw new Refusal('too_deep', `field ${quoted(name)} is an object ${depth + 1} deep, at most ${limits.nesting} are allowed`)
-    for (const [inner, innerValue] of Object.entries(value)) addFields(fields, `${name}.${inner}`, inner, innerValue, depth + 1, limits)
-    return
-  }
-  if (name !== key) checkName('metric', name, limits.nameLength)
-  if (fields.has(name)) throw new Refusal('duplicate_metric', `two fields are named ${quoted(name)} when nested names are joined by dots`)
-  if (fields.size >= limits.fields) throw new Refusal('too_many_fields', `payload has more than ${limits.fields} fields`)
-  fields.set(name, fieldOf(name, value))
+function samplesOf(list: readonly unknown[], metric: string | null, plan: PayloadPlan, limits: IngestLimits): Samples {
+  const { length } = list
+  if (length === 0) throw new Refusal('array', 'payload is an empty list, expected one of JSON objects, each a sample')
+  if (length > limits.samples) throw new Refusal('too_many_samples', `payload has ${length} samples, at most ${limits.samples} are allowed`)
+  return list.map((one, i) => {
+    const which = `sample ${i + 1} of ${length}`
+    if (!isObject(one)) throw new Refusal('array', `${which} is ${kindOf(one)}, expected a JSON object`)
+    try {
+      return sampleOf(one, metric, plan, limits)
+    } catch (error) {
+      if (error instanceof Refusal) throw new Refusal(error.reason, `${which}: ${error.message}`)
+      throw error
+    }
+  })
 }
 
-function fieldOf(metric: string, value: unknown): Field {
-  switch (typeof value) {
-    case 'number':
-      return numberField(metric, value)
-    case 'boolean':
-      return { metric, kind: KIND_BOOLEAN, value: value ? 1 : 0, text: '' }
-    case 'string':
-      return { metric, kind: KIND_CATEGORY, value: hashText(value), text: value }
-    default:
-      if (value === null) return { metric, kind: KIND_MISSING, value: 0, text: '' }
-      throw new Refusal('array', `field ${quoted(metric)} is a list, expected a number, true, false, text, null or an object`)
+function sampleOf(root: JsonObject, metric: string | null, plan: PayloadPlan, limits: IngestLimits): PayloadSample {
+  const timeField = timeFieldOf(root, plan.timeFields)
+  const claimed = timeField === null ? null : valueAt(root, timeField)
+  const time = timeField === null || claimed === null ? null : eventTime(timeField, claimed, plan.timeUnit)
+  const names = plan.nameFields.length === 0 ? NO_NAMES : plan.nameFields.map((field) => nameAt(root, field))
+  const fields = new FieldReader(metric, limits).read(root, timeField, plan.nameFields)
+  return { time, fields, names }
+}
+
+/** An absent one is null, and so is one that is there and null: then the time of arrival counts. */
+function timeFieldOf(root: JsonObject, candidates: readonly string[]): string | null {
+  for (const name of candidates) if (valueAt(root, name) !== undefined) return name
+  return null
+}
+
+/** By its whole name or, at each of its dots, in the object of the first part; undefined where there is none. */
+function valueAt(object: JsonObject, name: string): unknown {
+  if (Object.hasOwn(object, name)) return object[name]
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+    const first = name.slice(0, dot)
+    const inner = Object.hasOwn(object, first) ? object[first] : undefined
+    const found = isObject(inner) ? valueAt(inner, name.slice(dot + 1)) : undefined
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function nameAt(root: JsonObject, field: string): string {
+  const value = valueAt(root, field)
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)
+  const found = value === undefined ? 'missing' : kindOf(value)
+  throw new Refusal('device', `field ${quoted(field)}, which names the device or its class, is ${found}, expected text or a whole number`)
+}
+
+/** One sample's fields. Names of its own that say time, device or class are no metrics. */
+class FieldReader {
+  readonly #metric: string | null
+  readonly #limits: IngestLimits
+  readonly #fields: Field[] = []
+  /** Only once names may meet: the keys of one object never do. */
+  #seen: Set<string> | null = null
+  #timeField: string | null = null
+  #nameFields: readonly string[] = NO_NAMES
+
+  constructor(metric: string | null, limits: IngestLimits) {
+    this.#metric = metric
+    this.#limits = limits
+  }
+
+  read(root: JsonObject, timeField: string | null, nameFields: readonly string[]): readonly Field[] {
+    this.#timeField = timeField
+    this.#nameFields = nameFields
+    const values = root[VALUES]
+    const wrapped = isObject(values) ? values : null
+    for (const key of Object.keys(root)) if (wrapped === null || key !== VALUES) this.#add(key, key, root[key], 1)
+    if (wrapped === null) return this.#fields
+    if (this.#fields.length > 0) this.#add(VALUES, VALUES, wrapped, 1)
+    else this.#unwrap(wrapped)
+    return this.#fields
+  }
+
+  #unwrap(wrapped: JsonObject): void {
+    const inside = (name: string) => (name.startsWith(`${VALUES}.`) ? [name.slice(VALUES.length + 1)] : [])
+    this.#timeField = this.#timeField === null ? null : (inside(this.#timeField)[0] ?? null)
+    this.#nameFields = this.#nameFields.flatMap(inside)
+    for (const key of Object.keys(wrapped)) this.#add(key, key, wrapped[key], 1)
+  }
+
+  /** `key` is the last part of `path`. `depth` of the object the value stands in, from 1. */
+  #add(path: string, key: string, value: unknown, depth: number): void {
+    if (path === this.#timeField || this.#nameFields.includes(path)) return
+    checkName('field name', key, this.#limits.nameLength)
+    if (isPlain(value)) return this.#addPlain(path, key, value)
+    this.#seen ??= new Set(this.#fields.map(({ metric }) => metric))
+    if (Array.isArray(value)) return this.#addList(path, value)
+    const { nesting } = this.#limits
+    if (depth >= nesting)
+      throw new Refusal('too_deep', `field ${quoted(path)} is an object ${depth + 1} deep, at most ${nesting} are allowed`)
+    const object = value as JsonObject
+    for (const inner of Object.keys(object)) this.#add(`${path}.${inner}`, inner, object[inner], depth + 1)
+  }
+
+  #addList(path: string, list: readonly unknown[]): void {
+    list.forEach((value, i) => {
+      const expected = 'expected numbers, true, false, text or null'
+      if (!isPlain(value)) throw new Refusal('array', `field ${quoted(path)} is a list with ${kindOf(value)} in it, ${expected}`)
+      this.#addPlain(`${path}.${i}`, '', value)
+    })
+  }
+
+  #addPlain(path: string, key: string, value: Plain): void {
+    const { fields, nameLength } = this.#limits
+    const name = this.#metric === null ? path : path === VALUE ? this.#metric : `${this.#metric}.${path}`
+    if (name !== key) checkName('metric', name, nameLength)
+    if (this.#fields.length >= fields) throw new Refusal('too_many_fields', `payload has more than ${fields} fields`)
+    if (this.#seen !== null) {
+      if (this.#seen.has(name))
+        throw new Refusal('duplicate_metric', `two fields are named ${quoted(name)} when nested names are joined by dots`)
+      this.#seen.add(name)
+    }
+    this.#fields.push(fieldOf(name, value))
   }
 }
 
-/** JSON has no infinity, but 1e999 is read as one. −0 becomes 0, so that equal values have equal bits. */
-export function numberField(metric: string, value: number): Field {
-  if (!Number.isFinite(value)) throw new Refusal('not_finite', `metric ${quoted(metric)} is beyond ±1.8e308`)
-  return { metric, kind: KIND_NUMBER, value: value + 0, text: '' }
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || typeof value === 'boolean') return String(value)
+  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
+  return typeof value === 'string' ? 'text' : 'a number'
 }
