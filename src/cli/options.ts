@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import { loadConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
+import { duration } from '../config/notation.ts'
 import { PipelineError } from '../core/errors.ts'
 
 const DEFAULT_CONFIG = 'config/picket.yaml'
@@ -16,9 +17,10 @@ export interface UrlOptions extends ConfigOptions {
   readonly url?: string
 }
 
-export function withConfig(command: Command): Command {
+/** `file`: read where none is named. */
+export function withConfig(command: Command, file = DEFAULT_CONFIG): Command {
   return command
-    .option('--config <file>', 'configuration; the file replaces the default one whole', DEFAULT_CONFIG)
+    .option('--config <file>', 'configuration; the file replaces the default one whole', file)
     .option('--set <key=value>', 'changes one key of it, such as listen.http=127.0.0.1:18080; repeatable', collect, [])
 }
 
@@ -61,10 +63,18 @@ export function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function httpUrl(text: string): string {
+/** Parser of an option that takes a URL. */
+export function httpUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null
   if (!url || !/^https?:$/.test(url.protocol)) throw new InvalidArgumentError('Expected a URL such as http://127.0.0.1:8080.')
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+}
+
+/** Parser of an option that takes the length of a quarantine or silence; it stays as it is written. */
+export function checkedLength(text: string): string {
+  const length = duration('1s', '30d').safeParse(text)
+  if (!length.success) throw new InvalidArgumentError(`Expected ${length.error.issues[0]?.message}.`)
+  return text
 }
 
 /** Parser of an option that takes a whole number. */

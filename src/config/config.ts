@@ -1,24 +1,27 @@
 /** A YAML text and `--set` arguments → all Picket needs to start, or all that is wrong with them at once. The CLI's first step. */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import type { z } from 'zod'
 import { errorText } from '../core/errors.ts'
-import type { Settings } from '../core/settings.ts'
+import type { ResponsePolicy, Settings } from '../core/settings.ts'
+import { partsOf, ruleOf, type TopicEntry } from '../core/topic-rule.ts'
 import { canonicalJson } from '../log/control.ts'
 import { crossProblems } from './cross.ts'
 import { readDocument, type Document } from './document.ts'
 import { processEnvironment, substitute, type Environment, type SubstituteOptions } from './environment.ts'
 import type { Address } from './notation.ts'
-import { ConfigError, keyOf, shown, unknownKey, type Path, type Problem } from './problems.ts'
-import { resolveClasses } from './resolve.ts'
-import { configSchema, NOT_YET, type Parsed, type ROLES } from './schema.ts'
+import { collector, ConfigError, keyOf, PROBLEMS_MAX, shown, unknownKey, withoutSecret, type Path, type Problem } from './problems.ts'
+import { layerOf, mapped, resolveClasses } from './resolve.ts'
+import { TEXT_MAX } from './syntax.ts'
+import { configSchema, MISPLACED, NOT_YET, type Parsed, type ROLES } from './schema.ts'
+import { topicsOf } from './topics.ts'
 
 export interface SourceConfig {
   readonly name: string
   readonly embedded: true
-  /** Patterns, tried in this order. */
-  readonly topics: readonly string[]
-  /** Template of a device's name, over the parts of the topic. */
+  /** Tried in this order. */
+  readonly topics: readonly TopicEntry[]
+  /** Template of a device's name, over the parts of the topic; a topic may have its own. */
   readonly device: string
 }
 
@@ -26,15 +29,29 @@ export interface WebhookConfig {
   readonly url: string
   /** null: deliveries are not signed. */
   readonly secret: string | null
+  /** Revisions of one device within so long go as one delivery, ms; 0: each by itself. */
+  readonly gatherMs: number
+}
+
+export interface EmbeddedLogConfig {
+  /** Folder. */
+  readonly path: string
+  readonly partitions: number
+  /** Bytes and ms that readings and dead letters are kept within. */
+  readonly retention: { readonly size: number; readonly age: number }
+  /** Bytes set aside for a full disk. */
+  readonly reserve: number
 }
 
 /** The config with every default filled in. Paths are as the user wrote them: relative to where Picket was started. */
 export interface Config {
   readonly file: string
   readonly listen: { readonly mqtt: Address; readonly http: Address }
-  readonly log: { readonly embedded: { readonly path: string; readonly partitions: number } }
+  readonly log: { readonly embedded: EmbeddedLogConfig }
   readonly sources: readonly SourceConfig[]
   readonly notify: readonly { readonly webhook: WebhookConfig }[]
+  /** Bounds on response, of this process: not part of `settings`, as no score depends on them. */
+  readonly respond: ResponsePolicy
   /** Files; null: not given. */
   readonly auth: { readonly credentials: string | null; readonly signingKey: string | null }
   /** What a door refuses; those of a device's series are in `settings.limits`. */
@@ -42,6 +59,7 @@ export interface Config {
     readonly payloadBytes: number
     readonly nesting: number
     readonly fields: number
+    readonly samples: number
     readonly nameLength: number
     readonly connections: number
   }
@@ -67,39 +85,74 @@ export interface ConfigInput {
   readonly unsetSecrets?: SubstituteOptions['unset']
 }
 
+/** Bytes of the settings, which are one record in each partition of the log and are written again each hour. */
+const SETTINGS_MAX = 4_194_304
+
+/** A config together with where each of its values was written. */
+export interface WrittenConfig {
+  readonly config: Config
+  readonly document: Pick<Document, 'value' | 'placeOfValue'>
+}
+
 /** Throws ConfigError (BAD_CONFIG) that names every problem. */
 export function loadConfig(input: ConfigInput): Config {
+  return loadWritten(input).config
+}
+
+/** As `loadConfig`, for those who say where a value comes from. */
+export function loadWritten(input: ConfigInput): WrittenConfig {
   const document = readDocument(input.file, input.text ?? readText(input.file), input.set ?? [])
   if (!document.readable) throw new ConfigError(document.problems)
   const problems: Problem[] = [...document.problems]
-  const refuse = (path: Path, text: string) => void problems.push({ place: document.placeOfValue(path), key: keyOf(path), text })
-  const refuseKey = (path: Path, text: string) => void problems.push({ place: document.placeOfKey(path), key: keyOf(path), text })
-  const current = withoutPlanned(document.value, refuseKey)
+  const refuse = collector(problems, document.placeOfValue)
+  const refuseKey = collector(problems, document.placeOfKey)
+  const current = withoutRefused(document.value, refuseKey)
   const value = substitute(current ?? {}, {
     environment: input.environment ?? processEnvironment(),
     unset: input.unsetSecrets ?? 'refuse',
     refuse,
   })
   const parsed = configSchema.safeParse(value)
-  if (parsed.error) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, [], value, document)))
+  if (parsed.error) problems.push(...parsed.error.issues.slice(0, PROBLEMS_MAX).flatMap((issue) => problemsOf(issue, [], value, document)))
   for (const { path, text } of crossProblems(value)) refuse(path, text)
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
-  return configOf(input.file, parsed.data)
+  const config = configOf(input.file, parsed.data)
+  const bytes = Buffer.byteLength(canonicalJson(config.settings))
+  if (bytes > SETTINGS_MAX) throw new ConfigError([{ place: input.file, key: '', text: tooMuch(bytes) }])
+  return { config, document }
 }
 
+function tooMuch(bytes: number): string {
+  return `its classes, sites and devices come to a record of ${bytes} bytes; allowed: at most ${SETTINGS_MAX}; each class counts the metrics of default again`
+}
+
+/** Never more than is allowed, whatever the file is: it may be a pipe, or have no end. */
 function readText(file: string): string {
+  const refused = (text: string) => new ConfigError([{ place: file, key: '', text }])
+  const bytes = Buffer.alloc(TEXT_MAX + 1)
+  let length = 0
   try {
-    return readFileSync(file, 'utf8')
+    const descriptor = openSync(file, 'r')
+    try {
+      for (let read = -1; read !== 0 && length < bytes.length; length += read) read = readSync(descriptor, bytes, length, bytes.length - length, null)
+    } finally {
+      closeSync(descriptor)
+    }
   } catch (error) {
-    throw new ConfigError([{ place: file, key: '', text: `can't be read (${errorText(error)}); name another file by --config FILE` }])
+    throw refused(`can't be read (${errorText(error)}); name another file by --config FILE`)
+  }
+  if (length > TEXT_MAX) throw refused(`has more than ${TEXT_MAX} bytes; allowed: at most ${TEXT_MAX}`)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length))
+  } catch {
+    throw refused('is not text in UTF-8')
   }
 }
 
-/** `value` without the keys of `NOT_YET`, each refused. */
-function withoutPlanned(value: unknown, refuse: (path: Path, text: string) => void): unknown {
-  return NOT_YET.reduce((left, { path, instead }) => {
-    return without(left, path, [], (at) => refuse(at, `is not in this version; ${instead}`))
-  }, value)
+/** `value` without the keys of `NOT_YET` and `MISPLACED`, each refused. */
+function withoutRefused(value: unknown, refuse: (path: Path, text: string) => void): unknown {
+  const planned = NOT_YET.map(({ path, instead }) => ({ path, text: `is not in this version; ${instead}` }))
+  return [...planned, ...MISPLACED].reduce((left, { path, text }) => without(left, path, [], (at) => refuse(at, text)), value)
 }
 
 function without(value: unknown, path: Path, at: Path, found: (path: Path) => void): unknown {
@@ -119,9 +172,9 @@ function without(value: unknown, path: Path, at: Path, found: (path: Path) => vo
 function problemsOf(issue: z.core.$ZodIssue, above: Path, value: unknown, document: Document): Problem[] {
   const path = [...above, ...(issue.path as (string | number)[])]
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
+    return issue.keys.slice(0, PROBLEMS_MAX).map((key) => {
       const at = [...path, key]
-      return { place: document.placeOfKey(at), key: keyOf(at), text: unknownKey(key, issue.message.split(', ')) }
+      return { place: document.placeOfKey(at), key: keyOf([...path, withoutSecret(key)]), text: unknownKey(key, issue.message.split(', ')) }
     })
   }
   if (issue.code === 'invalid_union') {
@@ -142,21 +195,24 @@ function valueAt(value: unknown, path: Path): unknown {
 function configOf(file: string, parsed: Parsed): Config {
   const settings: Settings = {
     classes: resolveClasses(parsed.classes),
+    sites: mapped(parsed.sites, layerOf),
+    devices: mapped(parsed.devices, layerOf),
     detectors: parsed.detectors,
     capacity: parsed.capacity,
     limits: { metricsPerDevice: parsed.limits.metricsPerDevice, newSeriesPerMinute: parsed.limits.newSeriesPerMinute },
     toleranceMs: parsed.time.tolerance,
     expireMs: parsed.state.expire,
   }
-  const { payload, nesting, fields, nameLength, connections } = parsed.limits
+  const { payload, nesting, fields, samples, nameLength, connections } = parsed.limits
   return {
     file,
     listen: parsed.listen,
     log: parsed.log,
-    sources: parsed.sources,
-    notify: parsed.notify.map(({ webhook }) => ({ webhook: { url: webhook.url, secret: webhook.secret ?? null } })),
+    sources: parsed.sources.map((source) => ({ ...source, topics: topicsOf(source.topics) })),
+    notify: parsed.notify.map(({ webhook }) => ({ webhook: { url: webhook.url, secret: webhook.secret ?? null, gatherMs: webhook.group ?? 0 } })),
+    respond: policyOf(parsed.respond),
     auth: { credentials: parsed.auth.credentials ?? null, signingKey: parsed.auth.signingKey ?? null },
-    limits: { payloadBytes: payload, nesting, fields, nameLength, connections },
+    limits: { payloadBytes: payload, nesting, fields, samples, nameLength, connections },
     checkpoint: { intervalMs: parsed.state.checkpoint.interval, bytes: parsed.state.checkpoint.bytes },
     roles: parsed.roles,
     remarks: remarksOn(parsed),
@@ -165,8 +221,13 @@ function configOf(file: string, parsed: Parsed): Config {
   }
 }
 
-function remarksOn({ classes }: Parsed): string[] {
-  return Object.entries(classes).flatMap(([name, layer]) =>
-    layer.window ? `classes.${name}.window has no effect: no detector of this version looks at windows` : [],
-  )
+function policyOf({ enforcement, quarantines: { perMinute, atOnce, group } }: Parsed['respond']): ResponsePolicy {
+  return { enforcement, quarantines: { perMinute, atOnce, group: group ?? null } }
+}
+
+function remarksOn({ classes, sites, devices, sources }: Parsed): string[] {
+  const layers = Object.entries({ classes, sites, devices }).flatMap(([section, all]) => Object.entries(all).map(([name, layer]) => ({ at: [section, name], layer })))
+  const windows = layers.filter(({ layer }) => layer.window).map(({ at }) => `${keyOf([...at, 'window'])} has no effect: no detector of this version looks at windows`)
+  const hasSites = sources.some(({ topics }) => topicsOf(topics).some((topic) => partsOf(ruleOf(topic).pattern).includes('site')))
+  return [...windows, ...(Object.keys(sites).length > 0 && !hasSites ? ['sites has no effect: no topic of sources has the part {site}'] : [])]
 }

@@ -1,8 +1,10 @@
 /** Rules between keys of the config: each section is parsed by itself, so that a slip in one never hides a problem in another. */
-import { isLoopback, partsOf } from './notation.ts'
+import { partsOf, ruleOf, topicProblems } from '../core/topic-rule.ts'
+import { isLoopback } from './notation.ts'
 import type { Path } from './problems.ts'
 import { resolveClasses } from './resolve.ts'
 import { configSchema, ROLES, type Parsed } from './schema.ts'
+import { topicsOf } from './topics.ts'
 
 export interface CrossProblem {
   readonly path: Path
@@ -22,6 +24,8 @@ export function crossProblems(value: unknown): CrossProblem[] {
     ...openDoors(sections),
     ...sourceProblems(sections.sources ?? []),
     ...classProblems(sections),
+    ...layerProblems(sections),
+    ...groupProblems(sections),
     ...repeated('detectors', sections.detectors ?? []),
     ...repeated('roles', sections.roles ?? []),
     ...splitRoles(sections.roles ?? ROLES),
@@ -45,15 +49,20 @@ function sourceProblems(sources: Parsed['sources']): CrossProblem[] {
   )
   sources.forEach((source, index) => {
     if (index > 0) problems.push({ path: ['sources', index, 'embedded'], text: 'is the second; allowed: one with embedded: true' })
-    source.topics.forEach((topic, t) => {
-      const parts = partsOf(topic)
-      const missing = partsOf(source.device).filter((part) => !parts.includes(part))
-      const path = ['sources', index, 'topics', t]
-      if (missing.length > 0) problems.push({ path, text: `is "${topic}", which lacks {${missing[0]}} of device: "${source.device}"` })
-      if (new Set(parts).size < parts.length) problems.push({ path, text: `is "${topic}"; allowed: each {name} once` })
-    })
+    for (const { topic, key, text } of topicProblems(topicsOf(source.topics), source.device)) {
+      problems.push({ path: ['sources', index, 'topics', topic, ...(typeof source.topics[topic] === 'string' ? [] : [key])], text })
+    }
   })
   return problems
+}
+
+function groupProblems({ respond, sources }: Partial<Parsed>): CrossProblem[] {
+  const by = respond?.quarantines.group?.by
+  if (by === undefined || by === 'class' || !sources) return []
+  const parts = sources.flatMap((source) => topicsOf(source.topics).flatMap((topic) => partsOf(ruleOf(topic).pattern)))
+  const labels = new Set(['class', ...parts.filter((part) => part !== 'device' && part !== 'metric')])
+  if (labels.has(by)) return []
+  return [{ path: ['respond', 'quarantines', 'group', 'by'], text: `is "${by}"; allowed: a label that devices have from their topics: ${[...labels].join(', ')}` }]
 }
 
 function classProblems({ classes, capacity }: Partial<Parsed>): CrossProblem[] {
@@ -65,13 +74,30 @@ function classProblems({ classes, capacity }: Partial<Parsed>): CrossProblem[] {
     problems.push({ path: ['capacity', 'classes'], text })
   }
   for (const [name, settings] of resolved) {
-    for (const [metric, { above, below }] of Object.entries(settings.metrics)) {
-      if (above === null || below === null || below < above) continue
-      const text = `has below ${below} and above ${above}; allowed: below less than above`
-      problems.push({ path: ['classes', name, 'metrics', metric], text })
-    }
+    const said = name === 'default' ? settings.metrics : (classes[name]?.metrics ?? {})
+    const own = Object.entries(settings.metrics).filter(([metric]) => Object.hasOwn(said, metric))
+    problems.push(...crossedLimits(['classes', name], Object.fromEntries(own)))
   }
   return problems
+}
+
+/** Of a site or device by itself: over which class it comes to lie is not known here. */
+function layerProblems({ sites = {}, devices = {} }: Partial<Parsed>): CrossProblem[] {
+  return Object.entries({ sites, devices }).flatMap(([section, layers]) =>
+    Object.entries(layers).flatMap(([name, { metrics = {} }]) => crossedLimits([section, name], metrics)),
+  )
+}
+
+interface Limits {
+  readonly above?: number | null | undefined
+  readonly below?: number | null | undefined
+}
+
+function crossedLimits(path: Path, metrics: Readonly<Record<string, Limits>>): CrossProblem[] {
+  return Object.entries(metrics).flatMap(([metric, { above, below }]) => {
+    if (above == null || below == null || below < above) return []
+    return [{ path: [...path, 'metrics', metric], text: `has below ${below} and above ${above}; allowed: below less than above` }]
+  })
 }
 
 function repeated(key: string, names: readonly string[], inner?: string): CrossProblem[] {

@@ -1,12 +1,13 @@
 /** The user's YAML and `--set` arguments as one plain value whose keys still know where they were written: first step of `loadConfig`. */
-import { isMap, isScalar, isSeq, LineCounter, parse, parseDocument, type Document as YamlDocument, type Node } from 'yaml'
-import { errorText } from '../core/errors.ts'
-import { keyOf, type Path, type Problem } from './problems.ts'
+import { isMap, isScalar, isSeq, type Document as YamlDocument, type Node } from 'yaml'
+import { collector, keyOf, type Path, type Problem } from './problems.ts'
+import { parseYaml } from './syntax.ts'
 
-const TEXT_MAX = 1_048_576
 const DEPTH_MAX = 32
-/** One slip makes a parser stumble many times. */
-const SYNTAX_PROBLEMS_MAX = 5
+/** Each time an alias stands for something, that counts again. */
+const VALUES_MAX = 200_000
+/** Characters of a `--set` argument that is none. */
+const ARGUMENT_SHOWN = 80
 /** YAML would let this key through to places where it means something else. */
 const NEVER_KEY = '__proto__'
 
@@ -29,16 +30,15 @@ interface Override {
 
 /** Never throws: what can't be read is among the problems, and the value is then what could be. */
 export function readDocument(file: string, text: string, set: readonly string[]): Document {
-  const problems: Problem[] = []
-  const lines = new LineCounter()
+  const yaml = parseYaml(file, text)
+  const problems: Problem[] = [...yaml.problems]
   const refuse = (place: string, key: string, why: string) => void problems.push({ place, key, text: why })
-  const yaml = parseYaml(text, lines, (offset, why) => refuse(`${file}${position(lines, offset)}`, '', why))
   const overrides: Override[] = []
-  let value = yaml?.value
+  let value = yaml.parsed?.value
   for (const argument of set) {
     const override = readOverride(argument)
-    if (typeof override === 'string') {
-      refuse(`--set ${argument}`, '', override)
+    if ('refusal' in override) {
+      refuse(`--set ${override.shown}`.trim(), '', override.refusal)
       continue
     }
     overrides.unshift({ path: override.path, argument })
@@ -46,14 +46,15 @@ export function readDocument(file: string, text: string, set: readonly string[])
   }
   const place = (path: Path, what: 'key' | 'value') => {
     const above = overrides.find((one) => startsWith(path, one.path))
-    const override = above ?? (yaml?.document.hasIn(path) ? undefined : overrides.find((one) => startsWith(one.path, path)))
+    const override = above ?? (yaml.parsed?.document.hasIn(path) ? undefined : overrides.find((one) => startsWith(one.path, path)))
     if (override) return `--set ${keyOf(override.path)}`
-    return `${file}${position(lines, yaml ? offsetOf(yaml.document, path, what) : 0)}`
+    return `${file}${yaml.position(yaml.parsed ? offsetOf(yaml.parsed.document, path, what) : 0)}`
   }
-  const clean = cleaned(value, [], (path, why) => refuse(place(path, 'key'), keyOf(path), why))
+  const isSmall = valuesLeft(value, VALUES_MAX) >= 0
+  if (!isSmall) refuse(file, '', `has more than ${VALUES_MAX} values, aliases followed; allowed: fewer`)
   return {
-    readable: yaml !== null,
-    value: clean,
+    readable: yaml.parsed !== null && isSmall,
+    value: isSmall ? cleaned(value, [], collector(problems, (path) => place(path, 'key'))) : undefined,
     problems,
     placeOfValue: (path) => place(path, 'value'),
     placeOfKey: (path) => place(path, 'key'),
@@ -62,40 +63,6 @@ export function readDocument(file: string, text: string, set: readonly string[])
 
 function startsWith(path: Path, start: Path): boolean {
   return start.length <= path.length && start.every((part, index) => String(part) === String(path[index]))
-}
-
-interface Parsed {
-  readonly document: YamlDocument
-  readonly value: unknown
-}
-
-function parseYaml(text: string, lines: LineCounter, refuse: (offset: number, why: string) => void): Parsed | null {
-  if (text.length > TEXT_MAX) {
-    refuse(0, `has ${text.length} characters; allowed: at most ${TEXT_MAX}`)
-    return null
-  }
-  try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, logLevel: 'error' })
-    for (const error of document.errors.slice(0, SYNTAX_PROBLEMS_MAX)) {
-      const hint = lineAt(text, error.pos[0]).includes('${') ? '; inside { } and [ ] put ${NAME} in quotes' : ''
-      refuse(error.pos[0], `is not YAML: ${error.message}${hint}`)
-    }
-    return document.errors.length > 0 ? null : { document, value: document.toJS() }
-  } catch (error) {
-    // The stack ends before the file does, or its aliases multiply without bound.
-    refuse(0, `is not YAML that can be read: ${errorText(error)}`)
-    return null
-  }
-}
-
-function lineAt(text: string, offset: number): string {
-  const end = text.indexOf('\n', offset)
-  return text.slice(text.lastIndexOf('\n', offset - 1) + 1, end < 0 ? text.length : end)
-}
-
-function position(lines: LineCounter, offset: number): string {
-  const { line, col } = lines.linePos(offset)
-  return `:${line || 1}:${col || 1}`
 }
 
 /** Where the deepest part of `path` that was written stands in the text. */
@@ -118,17 +85,25 @@ function offsetOf(document: YamlDocument, path: Path, what: 'key' | 'value'): nu
   return offset
 }
 
-/** A `KEY=VALUE` argument, or why it is none. VALUE is YAML, so numbers, lists and mappings can be given. */
-function readOverride(argument: string): { path: Path; value: unknown } | string {
+/** A `KEY=VALUE` argument, or why it is none, with as much of it as holds no secret. VALUE is YAML, so numbers, lists and mappings can be given. */
+function readOverride(argument: string): { path: Path; value: unknown } | { refusal: string; shown: string } {
   const match = /^((?:"(?:[^"\\]|\\.)*"|[^".=]+)(?:\.(?:"(?:[^"\\]|\\.)*"|[^".=]+))*)=(.*)$/s.exec(argument)
-  if (!match) return 'is not KEY=VALUE; allowed: a dotted key and its value, such as listen.http=127.0.0.1:8081'
-  if (match[2]!.trim() === '') return 'has no value after the =; null stands for a key that is not set'
-  const parts = match[1]!.match(/"(?:[^"\\]|\\.)*"|[^".]+/g) ?? []
+  const shown = (/^[^=:\s]*/.exec(argument)?.[0] ?? '').slice(0, ARGUMENT_SHOWN)
+  const path = match && pathOf(match[1]!)
+  if (!path) return { refusal: 'is not KEY=VALUE; allowed: a dotted key and its value, such as listen.http=127.0.0.1:8081', shown }
+  if (match[2]!.trim() === '') return { refusal: 'has no value after the =; null stands for a key that is not set', shown }
+  const { parsed, problems } = parseYaml('', match[2]!)
+  if (!parsed) return { refusal: `its value ${problems[0]!.text}`, shown }
+  return { path, value: parsed.value }
+}
+
+function pathOf(key: string): Path | null {
+  const parts = key.match(/"(?:[^"\\]|\\.)*"|[^".]+/g) ?? []
   try {
-    const path = parts.map((part) => (part.startsWith('"') ? String(JSON.parse(part)) : part))
-    return { path, value: parse(match[2]!, { stringKeys: true, logLevel: 'error' }) }
-  } catch (error) {
-    return `is not YAML after the =: ${errorText(error).split('\n')[0]}; put the value in quotes`
+    return parts.map((part) => (part.startsWith('"') ? String(JSON.parse(part)) : part))
+  } catch {
+    // A quoted part that is no JSON text.
+    return null
   }
 }
 
@@ -149,6 +124,17 @@ function assign(value: unknown, path: Path, written: unknown): unknown {
   return Object.fromEntries([...Object.entries(inside).filter(([key]) => key !== part), [part, assign(inner, rest, written)]])
 }
 
+/** What is left of `left` after counting what is in `value`; negative, and counted no further, where that is too much. */
+function valuesLeft(value: unknown, left: number): number {
+  if (value === null || typeof value !== 'object') return left - 1
+  let rest = left - 1
+  for (const key in value) {
+    rest = valuesLeft((value as Record<string, unknown>)[key], rest)
+    if (rest < 0) return rest
+  }
+  return rest
+}
+
 function cleaned(value: unknown, path: Path, refuse: (path: Path, why: string) => void): unknown {
   if (value === null || typeof value !== 'object') return value ?? undefined
   if (path.length > DEPTH_MAX) {
@@ -159,7 +145,7 @@ function cleaned(value: unknown, path: Path, refuse: (path: Path, why: string) =
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, inner]) => {
       if (key !== NEVER_KEY) return [[key, cleaned(inner, [...path, key], refuse)]]
-      refuse([...path, key], 'unknown key')
+      refuse([...path, key], 'unknown key; none may have this name')
       return []
     }),
   )

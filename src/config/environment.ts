@@ -8,6 +8,8 @@ export function processEnvironment(): Environment {
 }
 
 const REFERENCE = /\$\{([^}]*)\}/g
+/** A reference that is never closed. */
+const OPEN_REFERENCE = /\$\{[^}]*$/
 
 export interface SubstituteOptions {
   readonly environment: Environment
@@ -28,6 +30,7 @@ export function substitute(value: unknown, options: SubstituteOptions, path: Pat
     refuse(path, `has \${…} in it, which is replaced only in ${SECRET_NAMES}; write the value itself`)
     return value
   }
+  if (OPEN_REFERENCE.test(value)) refuse(path, 'has ${ without a } after it; allowed: ${NAME} of an environment variable')
   return value.replace(REFERENCE, (whole, name: string) => {
     const found = Object.hasOwn(environment, name) ? environment[name] : undefined
     if (found) return found

@@ -6,6 +6,19 @@ const BYTES = { B: 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 } as const
 /** A month is 30 days: a budget is a rate, not a calendar. */
 const PERIODS = { day: MS.d, week: 7 * MS.d, month: 30 * MS.d } as const
 
+/** What a value is beyond what zod knows of it: for the JSON Schema and the reference page. */
+export interface Notation {
+  /** Such as `duration`. */
+  readonly type?: string
+  /** What is allowed, in the notation itself. */
+  readonly range?: string
+  readonly unit?: string
+}
+
+function noted<Schema extends z.ZodType>(schema: Schema, notation: Notation): Schema {
+  return schema.meta({ notation })
+}
+
 /** A mapping with these keys and no others. The error of an unknown key is the list of the known ones. */
 export function section<Shape extends z.ZodRawShape>(shape: Shape) {
   const known = Object.keys(shape).join(', ')
@@ -15,7 +28,8 @@ export function section<Shape extends z.ZodRawShape>(shape: Shape) {
 export function list<Item extends z.ZodType>(item: Item, limits: { min: number; max: number; of: string }) {
   const error = `a list of ${limits.min} to ${limits.max} ${limits.of}`
   // Not by min and max: zod asks these of a text too, and says twice that it is no list.
-  return z.array(item, { error }).refine((items) => items.length >= limits.min && items.length <= limits.max, { error })
+  const schema = z.array(item, { error }).refine((items) => items.length >= limits.min && items.length <= limits.max, { error })
+  return noted(schema, { type: `list of ${limits.of}`, range: `${limits.min} to ${limits.max}` }).meta({ minItems: limits.min, maxItems: limits.max })
 }
 
 export function choice<const Names extends readonly [string, ...string[]]>(names: Names) {
@@ -26,9 +40,10 @@ export function flag() {
   return z.boolean({ error: 'true or false' })
 }
 
-export function count(min: number, max: number) {
+/** `unit`: what is counted. */
+export function count(min: number, max: number, unit = '') {
   const error = `a whole number from ${min} to ${max}`
-  return z.int({ error }).min(min, { error }).max(max, { error })
+  return noted(z.int({ error, abort: true }).min(min, { error }).max(max, { error }), { unit })
 }
 
 export function number() {
@@ -36,7 +51,7 @@ export function number() {
 }
 
 export function text(pattern: RegExp, allowed: string) {
-  return z.string({ error: allowed }).regex(pattern, { error: allowed })
+  return noted(z.string({ error: allowed }).regex(pattern, { error: allowed, abort: true }), { range: allowed })
 }
 
 /** Milliseconds of `10m`; `min` and `max` in the same notation. */
@@ -58,7 +73,8 @@ function quantity(units: Readonly<Record<string, number>>, range: { min: string;
   }
   const [least, most] = [amount(range.min), amount(range.max)]
   const error = `${range.what} from ${range.min} to ${range.max} with one of the units ${names.join(', ')}, such as ${range.example}`
-  return text(pattern, error)
+  const notation = { type: range.what.replace('a ', ''), range: `${range.min} to ${range.max}`, unit: names.join(', ') }
+  return noted(text(pattern, error), notation)
     .transform(amount)
     .refine((value) => value >= least && value <= most, { error })
 }
@@ -73,7 +89,7 @@ const ADDRESS = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/
 
 export function address() {
   const error = 'host:port with a port from 0 to 65535, such as 127.0.0.1:8080 or "[::1]:8080"'
-  return text(ADDRESS, error)
+  return noted(text(ADDRESS, error), { type: 'address', range: error })
     .transform((written): Address => {
       const [, six, four, port] = ADDRESS.exec(written) ?? []
       return { host: six ?? four ?? '', port: Number(port) }
@@ -90,7 +106,7 @@ const BUDGET = /^(\d+(?:\.\d+)?) per (day|week|month)$/
 
 export function budget() {
   const error = 'N per day, N per week or N per month with N above 0 and at most 1000, such as 1 per month'
-  return text(BUDGET, error)
+  return noted(text(BUDGET, error), { type: 'rate', range: 'above 0 to 1000', unit: 'per day, per week, per month' })
     .transform((written) => {
       const [, alarms, period] = BUDGET.exec(written) ?? []
       return { alarms: Number(alarms), perMs: PERIODS[period as keyof typeof PERIODS] }
@@ -99,23 +115,55 @@ export function budget() {
 }
 
 const PART_NAME = '[a-z][a-z0-9_]{0,31}'
-const PART = new RegExp(`\\{(${PART_NAME})\\}`, 'g')
 const LEVEL = String.raw`(?:\{${PART_NAME}\}|[^/{}+#\u0000]+)`
-const PATTERN = new RegExp(`^(?!\\$|picket/)${LEVEL}(?:/${LEVEL})*$`)
-const TEMPLATE = new RegExp(String.raw`^(?=.*\{)(?:\{${PART_NAME}\}|[^{}\u0000])+$`)
+const PATTERN = new RegExp(String.raw`^(?!\$|picket(?:/|$))(?:${LEVEL}/)*(?:${LEVEL}|\{${PART_NAME}\+\})$`)
+const PIECE = String.raw`(?:\{${PART_NAME}\}|\{payload\.[^{}\u0000-\u001f]{1,128}\}|[^{}\u0000-\u001f])`
+const TEMPLATE = new RegExp(`^${PIECE}{1,256}$`)
+const TEMPLATE_WITH_PART = new RegExp(String.raw`^(?=.*\{)${PIECE}{1,256}$`)
+
+const PATTERN_EXAMPLE = 'such as telemetry/{class}/{device}'
+const PATTERN_ALLOWED = `levels of plain text or {name} (a-z, 0-9, _), the last also {name+}, joined by /, not under $ or picket/, ${PATTERN_EXAMPLE}`
+export const TOPIC_ALLOWED = `${PATTERN_ALLOWED}, or a mapping with the keys pattern, codec, time, device, class`
 
 export function topicPattern() {
-  const example = 'such as telemetry/{class}/{device}'
-  return text(PATTERN, `levels of plain text or {name} (a-z, 0-9, _), joined by /, not under $ or picket/, ${example}`)
+  return noted(text(PATTERN, PATTERN_ALLOWED), { type: 'topic pattern', range: PATTERN_EXAMPLE })
 }
 
 export function deviceTemplate() {
-  return text(TEMPLATE, 'text with at least one {name} of the topics, such as {site}/{device}')
+  return text(TEMPLATE_WITH_PART, 'text with at least one {name} of the topics or {payload.field}, such as {site}/{device}')
 }
 
-/** Names of the `{parts}` in order. */
-export function partsOf(template: string): string[] {
-  return [...template.matchAll(PART)].map((match) => match[1]!)
+/** Of a device or class under one topic, which may be one and the same for all. */
+export function nameTemplate() {
+  return text(TEMPLATE, 'text that may have {name} of the topic and {payload.field} in it, such as {site}/{payload.meter}')
+}
+
+/** A field of a payload, dotted where it is nested. */
+export function fieldName() {
+  return text(/^[^\u0000-\u001f]{1,128}$/, 'the name of a field of the payload, such as ts or meta.time')
+}
+
+/** Names of sites: what a topic level can be. */
+export function siteName() {
+  return text(/^[^/+#\u0000-\u001f]{1,128}$/, 'a name of 1 to 128 characters without /, + and #')
+}
+
+/** Names of devices: what a template can make. */
+export function deviceName() {
+  return text(/^[^\u0000-\u001f]{1,1024}$/, 'a name of 1 to 1024 characters')
+}
+
+export function timezone() {
+  const error = 'an IANA time zone, such as Europe/Berlin'
+  return text(/^[A-Za-z][A-Za-z0-9_+-]{0,31}(?:\/[A-Za-z0-9_+-]{1,31}){0,2}$/, error).refine(isTimezone, { error })
+}
+
+function isTimezone(name: string): boolean {
+  try {
+    return Boolean(new Intl.DateTimeFormat('en', { timeZone: name }))
+  } catch {
+    return false
+  }
 }
 
 /** Names of classes and metrics: what a topic level can be. */

@@ -13,15 +13,40 @@ export interface Problem {
   readonly text: string
 }
 
-/** BAD_CONFIG with every problem found, one a line of its message. */
+/** Problems looked for in a text that is wrong from end to end: each costs a search for its place. */
+export const PROBLEMS_MAX = 200
+/** Lines of a message. */
+const LINES_MAX = 100
+
+/** BAD_CONFIG with every problem found, one a line of its message, in the order of the file; those of `--set` last. */
 export class ConfigError extends PipelineError {
   readonly problems: readonly Problem[]
 
   constructor(problems: readonly Problem[]) {
-    super('BAD_CONFIG', problems.map((problem) => [problem.place, problem.key, problem.text].filter(Boolean).join(': ')).join('\n'))
+    const ordered = problems.toSorted((a, b) => orderOf(a) - orderOf(b))
+    const more = ordered.length > LINES_MAX ? ['… and more'] : []
+    super('BAD_CONFIG', [...ordered.slice(0, LINES_MAX).map(lineOf), ...more].join('\n'))
     this.name = 'ConfigError'
-    this.problems = problems
+    this.problems = ordered
   }
+}
+
+function lineOf({ place, key, text }: Problem): string {
+  return [place, key, text].filter(Boolean).join(': ')
+}
+
+/** Columns of a line are fewer than a file has characters. */
+const LINE = 2 ** 21
+
+function orderOf({ place }: Problem): number {
+  const at = positionOf(place)
+  return at ? at.line * LINE + at.column : Number.MAX_SAFE_INTEGER
+}
+
+/** Of `file:line:column`; null for a `--set` argument, or a file as a whole. */
+export function positionOf(place: string): { file: string; line: number; column: number } | null {
+  const match = place.startsWith('--set') ? null : /^(.*):(\d+):(\d+)$/s.exec(place)
+  return match && { file: match[1]!, line: Number(match[2]), column: Number(match[3]) }
 }
 
 /** `classes.pump.metrics."a.b".above`: quoted where a name has a dot of its own. */
@@ -43,11 +68,34 @@ const SHOWN_MAX = 80
 /** The value as a person wrote it, cut where it is long; never the inside of a mapping or list, which may hold secrets. */
 export function shown(value: unknown, path: Path): string {
   if (value === undefined) return 'missing'
-  if (Array.isArray(value)) return 'a list'
+  if (Array.isArray(value)) return `a list of ${value.length}`
   if (value !== null && typeof value === 'object') return 'a mapping'
   if (isSecret(path)) return '(not shown)'
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  const text = typeof value === 'string' ? shownText(value, path) : String(value)
   return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text
+}
+
+/** A URL may stand where none belongs, and so may a key that was pasted in place of its file's name. */
+function shownText(text: string, path: Path): string {
+  if (/[\r\n]/.test(text)) return 'a text of several lines'
+  return JSON.stringify(path[0] === 'notify' ? hostOf(text) : withoutSecret(text))
+}
+
+/** A name or value as it is, but of a URL no more than its host. */
+export function withoutSecret(text: string): string {
+  return text.includes('://') ? hostOf(text) : text
+}
+
+/** Users, passwords and tokens stand in URLs before and after the host. */
+function hostOf(url: string): string {
+  return url.replace(/^([a-z]*:?\/\/)?(?:[^@/]*@)?([^/?#]*)(.*)$/is, (_, scheme: string | undefined, host: string, rest: string) => `${scheme ?? ''}${host}${rest ? '/…' : ''}`)
+}
+
+/** The way problems are collected: none beyond the bound. `place` is asked only for those that are kept. */
+export function collector(problems: Problem[], place: (path: Path) => string): (path: Path, text: string) => void {
+  return (path, text) => {
+    if (problems.length < PROBLEMS_MAX) problems.push({ place: place(path), key: keyOf(path), text })
+  }
 }
 
 /** The refusal of a key nobody knows; `known` in the order of the schema. */

@@ -1,57 +1,39 @@
-/** Layers of a class made one: what the class says, over what `default` says, over the built-in values. */
-import type { ClassSettings, MetricSettings } from '../core/settings.ts'
-import type { ClassLayer } from './schema.ts'
-
-const DAY_MS = 86_400_000
-const QUARANTINE_DEFAULTS = { from: 'critical', forMs: 600_000 } as const
-
-/** The layer under all others. */
-const CLASS_DEFAULTS: ClassSettings = {
-  budget: { alarms: 1, perMs: 30 * DAY_MS },
-  backfill: false,
-  reports: 'periodic',
-  heartbeatMs: null,
-  silence: true,
-  warmup: 300,
-  quarantine: QUARANTINE_DEFAULTS,
-  metrics: {},
-}
-const METRIC_DEFAULTS: MetricSettings = { unit: '', above: null, below: null, severity: 'major' }
+/** Layers as they are written → as the settings hold them; those of classes made whole over `default` and the built-in values. */
+import { CLASS_DEFAULTS, overlay, type ClassSettings, type Layer } from '../core/settings.ts'
+import type { ClassLayer, LayerText } from './schema.ts'
 
 /** Complete settings by class name; always has `default`. */
 export function resolveClasses(layers: Readonly<Record<string, ClassLayer>>): Record<string, ClassSettings> {
-  const base = over(CLASS_DEFAULTS, layers['default'] ?? {})
-  const named = Object.entries(layers).filter(([name]) => name !== 'default')
-  return Object.fromEntries([['default', base], ...named.map(([name, layer]) => [name, over(base, layer)] as const)])
+  const base = classOver(CLASS_DEFAULTS, layers['default'] ?? {})
+  return { default: base, ...mapped(layers, (layer, name) => (name === 'default' ? base : classOver(base, layer))) }
 }
 
-/** `upper` where it says something, else `lower`; metrics and a quarantine's keys one by one. */
-function over(lower: ClassSettings, upper: ClassLayer): ClassSettings {
-  const metrics = new Map(Object.entries(lower.metrics))
-  for (const [name, layer] of Object.entries(upper.metrics ?? {})) {
-    const { unit, above, below, severity } = metrics.get(name) ?? METRIC_DEFAULTS
-    metrics.set(name, {
-      unit: layer.unit ?? unit,
-      above: layer.above ?? above,
-      below: layer.below ?? below,
-      severity: layer.severity ?? severity,
-    })
-  }
-  return {
-    budget: upper.budget ?? lower.budget,
-    backfill: upper.backfill ?? lower.backfill,
-    reports: upper.reports ?? lower.reports,
-    heartbeatMs: upper.heartbeat ?? lower.heartbeatMs,
-    silence: upper.silence ?? lower.silence,
-    warmup: upper.warmup ?? lower.warmup,
-    quarantine: quarantineOver(lower.quarantine, upper.quarantine),
-    metrics: Object.fromEntries(metrics),
-  }
+/** A class that says anything of quarantine but `never` lifts a `never` of `default`, where a site must name the severity. */
+function classOver(lower: ClassSettings, upper: ClassLayer): ClassSettings {
+  const isLifted = upper.quarantine !== undefined && upper.quarantine !== 'never'
+  const quarantine = isLifted ? (lower.quarantine ?? CLASS_DEFAULTS.quarantine) : lower.quarantine
+  return overlay({ ...lower, quarantine, budget: upper.budget ?? lower.budget }, layerOf(upper))
 }
 
-function quarantineOver(lower: ClassSettings['quarantine'], upper: ClassLayer['quarantine']): ClassSettings['quarantine'] {
-  if (upper === undefined) return lower
-  if (upper === 'never') return null
-  const under = lower ?? QUARANTINE_DEFAULTS
-  return { from: upper.from ?? under.from, forMs: upper.for ?? under.forMs }
+/** Only what was written, so that equal layers have equal text. */
+export function layerOf(written: LayerText): Layer {
+  const { quarantine } = written
+  return defined({
+    backfill: written.backfill,
+    reports: written.reports,
+    heartbeatMs: written.heartbeat,
+    silence: written.silence,
+    warmup: written.warmup,
+    quarantine: quarantine === 'never' ? null : quarantine && defined({ from: quarantine.from, forMs: quarantine.for }),
+    timezone: written.timezone,
+    metrics: written.metrics && mapped(written.metrics, (metric) => defined(metric)),
+  })
+}
+
+export function mapped<From, To>(record: Readonly<Record<string, From>>, change: (one: From, name: string) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(record).map(([name, one]) => [name, change(one, name)]))
+}
+
+function defined<Written extends object>(written: Written): { [Key in keyof Written]?: Exclude<Written[Key], undefined> } {
+  return Object.fromEntries(Object.entries(written).filter(([, value]) => value !== undefined)) as ReturnType<typeof defined<Written>>
 }

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/config.ts'
-import { DETECTORS } from '../../src/core/settings.ts'
+import { DETECTORS, settingsFor } from '../../src/core/settings.ts'
 
 const load = (text: string, set: readonly string[] = [], environment = {}) => loadConfig({ file: 'test.yaml', text, set, environment })
 const shipped = readdirSync('config', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.yaml'))
@@ -25,11 +25,28 @@ describe('the files that ship', () => {
   })
 })
 
+describe('the examples', () => {
+  it('of wearables never cut anybody off, whatever class and site', () => {
+    const { settings } = loadConfig({ file: 'config/examples/wearables.yaml', environment: {} })
+    const of = (klass: string, site: string) => settingsFor(settings, { class: klass, site, device: 'd' }).quarantine
+    const everybody = [...Object.keys(settings.classes), 'unknown'].flatMap((klass) => [...Object.keys(settings.sites), 'unknown'].map((site) => of(klass, site)))
+    expect(new Set(everybody)).toEqual(new Set([null]))
+  })
+
+  it('of gateways take a meter’s name and class from the payload, and never cut off a gateway', () => {
+    const { settings, sources } = loadConfig({ file: 'config/examples/gateways.yaml', environment: {} })
+    expect(sources[0]!.topics[0]).toMatchObject({ pattern: 'up/{site}/{gateway}', device: '{site}/{payload.meter.id}', class: '{payload.meter.model}' })
+    expect(settingsFor(settings, { class: 'gateway', site: 'south', device: 'south/gw-1' }).quarantine).toBeNull()
+    expect(settingsFor(settings, { class: 'heat', site: 'south', device: 'south/m-1' }).quarantine).toEqual({ from: 'critical', forMs: 3_600_000 })
+    expect(settingsFor(settings, { class: 'heat', site: 'north', device: 'north/m-17' }).metrics['power']).toMatchObject({ below: 0, above: 120 })
+  })
+})
+
 describe('defaults', () => {
   it('are filled in for an empty file', () => {
     expect(load('# nothing\n')).toMatchObject({
       listen: { mqtt: { host: '127.0.0.1', port: 1883 }, http: { host: '127.0.0.1', port: 8080 } },
-      log: { embedded: { path: './data', partitions: 4 } },
+      log: { embedded: { path: './data', partitions: 4, retention: { size: 8 * 1024 ** 3, age: 7 * 86_400_000 }, reserve: 16 * 1024 ** 2 } },
       sources: [{ name: 'embedded', topics: ['telemetry/{class}/{device}', 'telemetry/{class}/{device}/{metric}'], device: '{device}' }],
       notify: [],
       auth: { credentials: null, signingKey: null },
@@ -52,6 +69,7 @@ describe('defaults', () => {
       silence: true,
       warmup: 300,
       quarantine: { from: 'critical', forMs: 600_000 },
+      timezone: 'UTC',
       metrics: {},
     })
   })
@@ -81,6 +99,15 @@ describe('layers', () => {
     expect(classes['pump']!.quarantine).toEqual({ from: 'critical', forMs: 3_600_000 })
   })
 
+  it('of sites and devices hold only what they say', () => {
+    const text = `
+sites: { "hall 1": { timezone: Europe/Berlin, heartbeat: 30s } }
+devices: { hall 1/p7: { quarantine: never, metrics: { t: { above: 70 } } }, p8: { quarantine: { for: 1h } } }`
+    const { sites, devices } = load(text).settings
+    expect(sites).toStrictEqual({ 'hall 1': { timezone: 'Europe/Berlin', heartbeatMs: 30_000 } })
+    expect(devices).toStrictEqual({ 'hall 1/p7': { quarantine: null, metrics: { t: { above: 70 } } }, p8: { quarantine: { forMs: 3_600_000 } } })
+  })
+
   it('take names that every JavaScript object has as ordinary ones', () => {
     const { classes } = load('classes: { constructor: { metrics: { toString: { above: 1 } } } }').settings
     expect(Object.hasOwn(classes, 'constructor')).toBe(true)
@@ -104,7 +131,7 @@ describe('--set', () => {
   })
 
   it('makes a list that is not there', () => {
-    expect(load('', ['notify.0.webhook.url=http://127.0.0.1:9/x']).notify).toEqual([
+    expect(load('', ['notify.0.webhook.url=http://127.0.0.1:9/x']).notify).toMatchObject([
       { webhook: { url: 'http://127.0.0.1:9/x', secret: null } },
     ])
   })
@@ -151,6 +178,12 @@ describe('remarks', () => {
     expect(load('classes: { pump: { window: { size: 10 } } }').remarks).toEqual([
       'classes.pump.window has no effect: no detector of this version looks at windows',
     ])
+  })
+
+  it('say that sites without a topic that tells them have none', () => {
+    const text = 'sites: { north: { silence: false } }\nsources: [{ name: a, embedded: true, topics: ["x/{SITE}/{device}"] }]'
+    expect(load(text.replace('{SITE}', '{hall}')).remarks).toEqual(['sites has no effect: no topic of sources has the part {site}'])
+    expect(load(text.replace('{SITE}', '{site}')).remarks).toEqual([])
   })
 
   it('are none where everything has', () => {
