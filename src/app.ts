@@ -1,8 +1,9 @@
 /** The whole way of a reading, wired over ports in reading order: ingest → log → detect → respond. The simulation runs this same file. */
 import type { DeviceView } from './core/device.ts'
 import { errorText, isPipelineError } from './core/errors.ts'
-import { encodeRequest, type Request } from './core/request.ts'
-import type { Settings } from './core/settings.ts'
+import { encodeRequest, FLEET_PARTITION, type Request } from './core/request.ts'
+import type { ResponsePolicy, Settings } from './core/settings.ts'
+import type { Standing } from './core/standing.ts'
 import { partitionOf } from './core/hash.ts'
 import { createDetect } from './detect/detect.ts'
 import type { CheckpointPace } from './detect/task.ts'
@@ -36,6 +37,8 @@ export interface AppOptions {
   readonly settings: Settings
   /** Tells whether the partitions hold other settings than these. */
   readonly settingsHash: string
+  /** Bounds on response, should this process lead it. */
+  readonly policy: ResponsePolicy
   readonly limits: IngestLimits
   readonly checkpoint: CheckpointPace
 }
@@ -50,6 +53,8 @@ export interface App {
   }
   /** Resolves with the request's id once it is durable; rejects with what the log throws. */
   request(request: Request): Promise<string>
+  /** What respond stands at; null where another process leads it, or this one does not know yet. */
+  standing(): Standing | null
   readiness(): Readiness
   /** Sets the gauges that are read rather than counted; called before each scrape. */
   measure(): Promise<void>
@@ -69,7 +74,7 @@ export async function startApp(ports: AppPorts, options: AppOptions): Promise<Ap
   const stopping = new AbortController()
   const ingest = createIngest({ ...ports, ...options })
   const detect = createDetect(ports, options.checkpoint)
-  const responder = createResponder({ ...ports, settings: options.settings, settingsHash: options.settingsHash })
+  const responder = createResponder({ ...ports, settings: options.settings, settingsHash: options.settingsHash, policy: options.policy })
   const incidents = new Board(ports)
 
   let fail: (error: unknown) => void = () => undefined
@@ -102,14 +107,19 @@ export async function startApp(ports: AppPorts, options: AppOptions): Promise<Ap
     incidents,
     devices: detect,
     async request(request) {
-      const { flushed } = await log.append('requests', partitionOf(request.device, log.partitions), [{ key: request.device, value: encodeRequest(request) }])
+      const partition = request.device === '' ? FLEET_PARTITION : partitionOf(request.device, log.partitions)
+      const { flushed } = await log.append('requests', partition, [{ key: request.device, value: encodeRequest(request) }])
       await flushed
       return request.id
     },
     readiness() {
-      return readinessOf([...ingest.readiness().reasons, ...detect.reasons(), ...responder.readiness()])
+      return readinessOf([...log.reasons(), ...ingest.readiness().reasons, ...detect.reasons(), ...responder.readiness()])
     },
-    measure: () => detect.measure(),
+    standing: () => responder.standing(),
+    async measure() {
+      await detect.measure()
+      await responder.measure()
+    },
     failed,
     async stop() {
       await ingest.stop()

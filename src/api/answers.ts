@@ -1,7 +1,7 @@
 /** What the API answers when it can't do as asked: every error becomes JSON {error: {code, message}} here. */
 import { isPipelineError } from '../core/errors.ts'
 
-export type ApiCode = 'bad_request' | 'host_refused' | 'internal' | 'not_found' | 'too_large' | 'unavailable' | 'unsupported_media_type'
+export type ApiCode = 'bad_request' | 'conflict' | 'host_refused' | 'internal' | 'not_found' | 'too_large' | 'unavailable' | 'unsupported_media_type'
 
 /** Thrown by routes; `message` names what is wrong, where, and what was expected. */
 export class ApiError extends Error {
@@ -22,6 +22,10 @@ export function badRequest(message: string): ApiError {
 
 export function notFound(message: string): ApiError {
   return new ApiError(404, 'not_found', message)
+}
+
+export function conflict(message: string): ApiError {
+  return new ApiError(409, 'conflict', message)
 }
 
 export function unavailable(message: string): ApiError {

@@ -1,5 +1,5 @@
 /** What a client may send: queries, bodies and ids are checked here before anything acts on them. */
-import { badRequest } from './answers.ts'
+import { badRequest, echoed } from './answers.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
@@ -14,7 +14,7 @@ type Query = Readonly<Record<string, unknown>>
 export function readQuery<K extends string>(query: unknown, allowed: readonly K[]): Record<K, string | null> {
   const given = (query ?? {}) as Query
   for (const key of Object.keys(given))
-    if (!(allowed as readonly string[]).includes(key)) throw badRequest(`query: unknown key '${key}', expected ${list(allowed) || 'none'}`)
+    if (!(allowed as readonly string[]).includes(key)) throw badRequest(`query: unknown key '${echoed(key)}', expected ${list(allowed) || 'none'}`)
   const read = allowed.map((key) => {
     const value = given[key] ?? null
     if (Array.isArray(value)) throw badRequest(`query: ${key} is given ${value.length} times, expected once`)
@@ -31,7 +31,7 @@ export function readPage(query: Readonly<Record<'limit' | 'after', string | null
 function readLimit(text: string | null): number {
   if (text === null) return DEFAULT_LIMIT
   const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0
-  if (limit < 1 || limit > MAX_LIMIT) throw badRequest(`query: limit is '${text}', expected a whole number from 1 to ${MAX_LIMIT}`)
+  if (limit < 1 || limit > MAX_LIMIT) throw badRequest(`query: limit is '${echoed(text)}', expected a whole number from 1 to ${MAX_LIMIT}`)
   return limit
 }
 
@@ -39,7 +39,7 @@ function readLimit(text: string | null): number {
 export function readChoice<T extends string>(text: string | null, where: string, choices: readonly T[]): T | null {
   if (text === null) return null
   const choice = choices.find((other) => other === text)
-  if (choice === undefined) throw badRequest(`${where} is '${text}', expected ${list(choices)}`)
+  if (choice === undefined) throw badRequest(`${where} is '${echoed(text)}', expected ${list(choices)}`)
   return choice
 }
 
@@ -51,12 +51,20 @@ export function readText(value: unknown, where: string, longest: number): string
   return value
 }
 
-/** A JSON object with these keys and no others. Throws 400. */
-export function readBody<K extends string>(body: unknown, keys: readonly K[]): Record<K, unknown> {
-  if (body === null || typeof body !== 'object' || Array.isArray(body)) throw badRequest(`body: expected a JSON object of ${keys.join(', ')}`)
-  for (const key of Object.keys(body)) if (!(keys as readonly string[]).includes(key)) throw badRequest(`body: unknown key '${key}', expected ${list(keys)}`)
+/** A JSON object with these keys, perhaps the optional ones, and no others. Throws 400. */
+export function readBody<K extends string, O extends string = never>(body: unknown, keys: readonly K[], optional: readonly O[] = []): Record<K, unknown> & Partial<Record<O, unknown>> {
+  const known: readonly string[] = [...keys, ...optional]
+  if (body === null || typeof body !== 'object' || Array.isArray(body)) throw badRequest(`body: expected a JSON object of ${known.join(', ')}`)
+  for (const key of Object.keys(body)) if (!known.includes(key)) throw badRequest(`body: unknown key '${echoed(key)}', expected ${list(known)}`)
   for (const key of keys) if (!Object.hasOwn(body, key)) throw badRequest(`body: ${key} is missing, expected ${list(keys)}`)
-  return body as Record<K, unknown>
+  return body as Record<K, unknown> & Partial<Record<O, unknown>>
+}
+
+/** False where it is left out. Throws 400. */
+export function readFlag(value: unknown, where: string): boolean {
+  if (value === undefined) return false
+  if (typeof value !== 'boolean') throw badRequest(`${where}: expected true or false`)
+  return value
 }
 
 function list(words: readonly string[]): string {

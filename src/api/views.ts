@@ -2,6 +2,7 @@
 import type { DeviceView } from '../core/device.ts'
 import type { Incident } from '../core/incident.ts'
 import type { Request } from '../core/request.ts'
+import type { Standing } from '../core/standing.ts'
 import type { Readiness } from '../ops/health.ts'
 
 /** Part of a list, in the list's own order: up to `limit` (1 to 1000) after the one with id `after`; from the start when it is null. */
@@ -17,6 +18,12 @@ export interface IncidentQuery extends Page {
   readonly device: string | null
 }
 
+/** An incident as the API gives it: additions only. */
+export type ShownIncident = Incident & {
+  /** Ids of the silences that mute it now; left out when none does. */
+  readonly silencedBy?: readonly string[]
+}
+
 export interface Views {
   readonly incidents: {
     list(query: IncidentQuery): readonly Incident[]
@@ -30,5 +37,7 @@ export interface Views {
   }
   /** Resolves with the request's id once it is durable; rejects with a PipelineError when it was not stored. */
   request(request: Request): Promise<string>
+  /** What respond stands at; null where another process leads it, or this one does not know yet. */
+  standing(): Standing | null
   readiness(): Readiness
 }

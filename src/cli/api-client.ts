@@ -12,6 +12,7 @@ export interface ApiClient {
   /** Throws Failure. */
   get<T>(path: string): Promise<T>
   post<T>(path: string, body: Readonly<Record<string, unknown>>): Promise<T>
+  delete<T>(path: string): Promise<T>
   /** All rows of a list, page by page. `path` with its own query, `key` names the list in the answer. */
   list<T extends { readonly id: string }>(path: string, query: Readonly<Record<string, string>>, key: string): AsyncGenerator<T>
 }
@@ -30,6 +31,7 @@ export function apiClient(io: Pick<CliIo, 'fetch'>, url: string): ApiClient {
   return {
     get,
     post: (path, body) => ask(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    delete: (path) => ask(path, { method: 'DELETE' }),
     list: (path, query, key) => pages(get, path, query, key),
   }
 }

@@ -12,6 +12,7 @@ import { shortTime, table } from './table.ts'
 interface Options extends UrlOptions {
   readonly state?: string
   readonly device?: string
+  readonly group?: boolean
   readonly json?: boolean
 }
 
@@ -21,19 +22,36 @@ export function addIncidents(program: Command, io: CliIo): void {
     .argument('[id]', 'one incident')
     .addOption(new Option('--state <state>', 'only these').choices(['open', 'closed']))
     .option('--device <device>', 'only those of this device')
+    .option('--group', 'those of one device together, the device with the newest first')
     .option('--json', 'one JSON object a line')
     .action(async (id: string | undefined, options: Options) => {
       const client = apiClient(io, apiUrl(options))
       if (id !== undefined) return showOne(io, await client.get(`/api/v1/incidents/${encodeURIComponent(id)}`), options)
       const query = { ...(options.state === undefined ? {} : { state: options.state }), ...(options.device === undefined ? {} : { device: options.device }) }
-      await printRows(io, client.list<Incident>('/api/v1/incidents', query, 'incidents'), { json: options.json === true, header: HEADER, row: rowOf, none: 'no incidents' })
+      const incidents = client.list<Shown>('/api/v1/incidents', query, 'incidents')
+      const rows = options.group ? await grouped(incidents) : incidents
+      await printRows(io, rows, { json: options.json === true, header: HEADER, row: rowOf, none: 'no incidents' })
     })
 }
 
 const HEADER = ['ID', 'OPENED', 'STATE', 'SEVERITY', 'CAUSE', 'CLASS', 'DEVICE', 'SUMMARY']
 
-function rowOf(incident: Incident): string[] {
-  const { id, openedAt, state, severity, cause, device, summary } = incident
+type Shown = Incident & { readonly silencedBy?: readonly string[] }
+
+/** Of what the board keeps, some 20,000, so it may be held whole. */
+async function grouped(incidents: AsyncIterable<Shown>): Promise<Shown[]> {
+  const byDevice = new Map<string, Shown[]>()
+  for await (const incident of incidents) {
+    const others = byDevice.get(incident.device)
+    if (others) others.push(incident)
+    else byDevice.set(incident.device, [incident])
+  }
+  return [...byDevice.values()].flat()
+}
+
+function rowOf(incident: Shown): string[] {
+  const { id, openedAt, severity, cause, device, summary } = incident
+  const state = incident.silencedBy ? `${incident.state}, silenced` : incident.state
   return [id, shortTime(openedAt), state, severity, cause, incident.class, device, summary]
 }
 

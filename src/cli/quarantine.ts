@@ -1,10 +1,8 @@
 /** `picket quarantine` and `picket release`: what an operator asks of a running Picket about one device. */
 import type { Command } from 'commander'
-import { InvalidArgumentError } from 'commander'
-import { duration } from '../config/notation.ts'
 import { apiClient } from './api-client.ts'
 import type { CliIo } from './io.ts'
-import { apiUrl, withUrl } from './options.ts'
+import { apiUrl, checkedLength, withUrl } from './options.ts'
 import type { UrlOptions } from './options.ts'
 import { visible } from './table.ts'
 
@@ -13,6 +11,7 @@ interface ReleaseOptions extends UrlOptions {
 }
 interface QuarantineOptions extends ReleaseOptions {
   readonly for: string
+  readonly force?: boolean
 }
 
 export function addQuarantine(program: Command, io: CliIo): void {
@@ -21,8 +20,9 @@ export function addQuarantine(program: Command, io: CliIo): void {
     .argument('<device>')
     .requiredOption('--for <duration>', 'how long, such as 10m', checkedLength)
     .requiredOption('--reason <text>', 'why, for the ledger and the device')
+    .option('--force', 'also where as many devices are quarantined as respond.quarantines allows at once')
     .action(async (device: string, options: QuarantineOptions) => {
-      const body = { for: options.for, reason: options.reason }
+      const body = { for: options.for, reason: options.reason, ...(options.force ? { force: true } : {}) }
       const { request } = await apiClient(io, apiUrl(options)).post<Accepted>(resource(device, 'quarantine'), body)
       io.stdout.write(`quarantine of ${visible(device)} for ${options.for} is asked for: request ${request}\n`)
     })
@@ -45,10 +45,4 @@ interface Accepted {
 
 function resource(device: string, action: 'quarantine' | 'release'): string {
   return `/api/v1/devices/${encodeURIComponent(device)}/${action}`
-}
-
-function checkedLength(text: string): string {
-  const length = duration('1s', '30d').safeParse(text)
-  if (!length.success) throw new InvalidArgumentError(`Expected ${length.error.issues[0]?.message}.`)
-  return text
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { startApi } from '../api/server.ts'
 import type { Config } from '../config/config.ts'
 import type { Address } from '../config/notation.ts'
+import { ruleOf } from '../core/topic-rule.ts'
 import type { Clock } from '../ops/clock.ts'
 import { delay } from '../ops/clock.ts'
 import { openPinoLogger } from '../ops/pino-logger.ts'
@@ -120,13 +121,13 @@ export interface Greeting {
 /** Five lines, the first with the address as configured, since devices are elsewhere: where devices connect, metrics, the API, the data, and a command that shows it work. */
 function greeting({ config, mqtt, http, command }: Greeting): string {
   const url = `http://${urlHost(http.host)}:${http.port}`
-  const topics = config.sources.flatMap((source) => source.topics)
+  const topics = config.sources.flatMap((source) => source.topics.map((topic) => ruleOf(topic).pattern))
   return [
     `devices  connect to mqtt://${bracketed(config.listen.mqtt.host)}:${mqtt.port} and publish to ${topics.join(' or ')}`,
     `metrics  ${url}/metrics`,
     `API      ${url}/api/v1/devices and ${url}/api/v1/incidents`,
     `data     ${resolve(config.log.embedded.path)}`,
-    `try      ${command} devices --url ${url}`,
+    `try      ${command} devices --url ${url}, or ${command} demo for a fleet in which things go wrong`,
   ]
     .map((line) => `${line}\n`)
     .join('')

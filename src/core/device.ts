@@ -5,7 +5,7 @@ export interface DeviceView {
   readonly class: string
   readonly labels: Readonly<Record<string, string>>
   readonly state: 'learning' | 'normal' | 'odd' | 'silent' | 'quarantined'
-  /** Share of the warm-up its furthest metric has behind it, 0 to 1. */
+  /** Share of their warm-ups that its metrics and detectors have behind them, 0 to 1; 1 when all that will have a say have it. */
   readonly learning: number
   /** Event time of its newest message, ms since epoch; null before its first. */
   readonly lastSeen: number | null

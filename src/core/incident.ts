@@ -4,7 +4,7 @@ export const SEVERITIES = ['warning', 'minor', 'major', 'critical'] as const
 export type Severity = (typeof SEVERITIES)[number]
 
 /** What kind of thing is odd (DESIGN.md section 7). `loss` is ours: records that retention took before they were read. */
-const CAUSES = ['telemetry', 'limit', 'silence', 'rate', 'shape', 'clock', 'identity', 'cardinality', 'capacity', 'loss', 'common'] as const
+export const CAUSES = ['telemetry', 'limit', 'silence', 'rate', 'shape', 'clock', 'identity', 'cardinality', 'capacity', 'loss', 'common'] as const
 export type Cause = (typeof CAUSES)[number]
 
 /** What one detector says of one metric. */
@@ -15,7 +15,7 @@ export interface Vote {
   /** −log10 of how often something this odd happens. */
   readonly surprise: number
   readonly observed: number
-  /** The band the detector expected, in the metric's unit; null on a side that has no end. */
+  /** The band the detector expected, in what `observed` is in: the metric's unit, or what its detector counts (`stuck`: readings). Null on a side that has no end. */
   readonly expected: readonly [number | null, number | null]
 }
 

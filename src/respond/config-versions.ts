@@ -4,8 +4,8 @@ import { idOf } from '../core/hash.ts'
 import { decodeControl, isControl } from '../log/control.ts'
 import type { Control } from '../log/control.ts'
 import type { Log } from '../log/log.ts'
+import type { Deciding } from './deciding.ts'
 import { enqueue } from './outbox.ts'
-import type { Deciding } from './outbox.ts'
 
 /** So often the version in force is written again, that retention never takes the last. */
 const CONFIG_REPEAT_MS = 3_600_000

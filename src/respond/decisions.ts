@@ -1,138 +1,147 @@
-/** The decisions: what follows from a change of an incident, a person's request, or the end of a lease. No effect happens here. */
-import { idOf } from '../core/hash.ts'
+/** The decisions over incidents: tell, quarantine, hold back; at once, when there is room again, and when a silence is over. No effect happens here. */
+import { SEVERITIES } from '../core/incident.ts'
 import type { Incident } from '../core/incident.ts'
-import type { Request } from '../core/request.ts'
-import type { Lease } from './enforcer.ts'
+import { decided } from './deciding.ts'
+import type { Deciding } from './deciding.ts'
+import { countGroups, countIn, holdOf, minuteOpensAt } from './governor.ts'
+import type { Hold } from './governor.ts'
 import type { Change } from './incident-reader.ts'
-import { rungOf } from './ladder.ts'
-import type { LineFields } from './ledger.ts'
-import { answerMs, enqueue, enqueueNotifications, supersede } from './outbox.ts'
-import type { Deciding } from './outbox.ts'
-import type { LeaseRow } from './state.ts'
+import { pastOf, rungOf } from './ladder.ts'
+import type { HeldReason, Past, Rung } from './ladder.ts'
+import { quarantine } from './leases.ts'
+import { mutedBy } from './muters.ts'
+import { tellPeople } from './notifications.ts'
+import type { Response } from './notifier.ts'
+import type { IncidentRow } from './state.ts'
 
-/** A person's quarantine that names no length, ms. */
-const QUARANTINE_MS = 600_000
-/** A release command may be executed for so long after it was issued, ms: longer than all its attempts take. */
-const RELEASE_VALID_MS = 3_600_000
-
-/** What brought a decision about. */
-interface Cause {
-  /** Id of the incident or request: the effects' ids are made from it. */
-  readonly id: string
-  /** '' when a person asked. */
-  readonly incident: string
-  readonly reason: string
-  /** When what caused it was received, ms since epoch; null where a clock made it. */
+/** What is known beside the change itself. */
+export interface Outlook {
+  /** When the device's message that made the change was received, ms since epoch; null where it is looked at again. */
   readonly since: number | null
+  /** A record at hand, not decided yet, closes the incident. */
+  readonly closesLater: boolean
+  /** Ids of the silences that mute it. */
+  readonly silencedBy: readonly string[]
+  /** Id of the silence that has ended, because of which it is looked at again; '' otherwise. */
+  readonly after: string
 }
 
-/** `since`: when the device's message that made the change was received, ms since epoch. */
-export function decideChange(on: Deciding, change: Change, since: number): void {
+/** Quarantines begun in one commit out of those that waited. */
+const BEGUN_AT_ONCE = 100
+
+export function decideChange(on: Deciding, change: Change, outlook: Outlook): void {
+  const row = on.state.incidents.get(change.incident.id)
+  if (outlook.silencedBy.length > 0) return mute(on, change, row, outlook.silencedBy)
   const { incident } = change
-  const lease = on.state.leases.get(incident.device)
-  const rung = rungOf({ settings: on.settings, incident, isLeased: lease?.state === 'active', notifiers: on.notifiers.length })
-  if (rung.rung !== 'observe') tellPeople(on, incident)
-  let generation = on.state.incidents.get(incident.id)?.generation ?? 0
-  if (rung.rung === 'quarantine') {
-    const cause = { id: incident.id, incident: incident.id, reason: incident.summary, since }
-    generation = quarantine(on, incident.device, change.partition, rung.forMs, cause) ?? generation
-  }
-  if (rung.rung === 'held' && lease && generation !== lease.lease.generation) {
-    generation = lease.lease.generation
-    decided(on, { device: incident.device, incident: incident.id, action: 'quarantine', reason: rung.reason, outcome: 'held' })
-  }
-  keepIncident(on, change, generation)
+  const rung = rungFor(on, incident, row, pastOf(on.now(), outlook.since, outlook.closesLater))
+  const hold = rung.rung === 'quarantine' ? holdOf(on, incident) : null
+  const isToldAgain = outlook.after !== '' && row?.told?.revision === incident.revision
+  const response = firstHeld(rung, hold, row)
+  if (rung.rung !== 'observe') tellPeople(on, incident, { response, after: isToldAgain ? outlook.after : '' })
+  let generation = row?.generation ?? 0
+  if (rung.rung === 'held') generation = sayHeld(on, incident, row, rung.reason)
+  if (hold && !row?.waits) held(on, incident, hold.reason)
+  if (rung.rung === 'quarantine' && !hold) generation = quarantine(on, wantedOf(change, rung.forMs), causeOf(incident, outlook.since)) ?? generation
+  const told = { revision: incident.revision, at: on.now() }
+  const waits = hold ? (row?.waits ?? { since: on.now(), reason: hold.reason }) : undefined
+  keep(on, change, { generation, told, waits, released: row?.released })
+  if (hold) tryAgain(on, hold)
 }
 
-function tellPeople(on: Deciding, incident: Incident): void {
-  if (on.notifiers.length === 0) return
-  const reason = `revision ${incident.revision}, ${incident.severity}: ${incident.summary}`
-  decided(on, { device: incident.device, incident: incident.id, action: 'notify', reason })
-  enqueueNotifications(on, incident)
+function rungFor(on: Deciding, incident: Incident, row: IncidentRow | undefined, past: Past | null): Rung {
+  const isLeased = on.state.leases.get(incident.device)?.state === 'active'
+  return rungOf({ settings: on.settings, incident, isLeased, released: row?.released?.severity ?? null, past, notifiers: on.notifiers.length })
 }
 
-function keepIncident(on: Deciding, { kind, incident, partition, position }: Change, generation: number): void {
+/** What people should know of it, the first time it is so. That the device is quarantined, or was released by one of them, they know. */
+function firstHeld(rung: Rung, hold: Hold | null, row: IncidentRow | undefined): Response | undefined {
+  if (hold) return row?.waits ? undefined : { quarantine: 'held', reason: hold.reason }
+  if (rung.rung !== 'held' || rung.reason === 'already quarantined' || rung.reason === 'a person released the device') return undefined
+  return { quarantine: 'held', reason: rung.reason }
+}
+
+/** A line: once an incident and lease or release, for a revision of the past each time. The generation it is about. */
+function sayHeld(on: Deciding, incident: Incident, row: IncidentRow | undefined, reason: HeldReason): number {
+  const known = row?.generation ?? 0
+  const about = { 'already quarantined': on.state.leases.get(incident.device)?.lease.generation, 'a person released the device': row?.released?.generation }
+  const generation = reason in about ? about[reason as keyof typeof about] : undefined
+  if (generation === undefined || generation !== known) held(on, incident, reason)
+  return generation ?? known
+}
+
+function held(on: Deciding, { id, device }: Incident, reason: string): void {
+  on.meters.commands.add(1, { kind: 'quarantine', outcome: 'held' })
+  decided(on, { device, incident: id, action: 'quarantine', reason, outcome: 'held' })
+}
+
+/** Nobody is told and nobody quarantined; a closing that people would miss is owed to them. */
+function mute(on: Deciding, change: Change, row: IncidentRow | undefined, ids: readonly string[]): void {
+  const { incident, kind } = change
+  const muted = ids.join(' ')
+  for (const { name } of on.notifiers) on.meters.notifications.add(1, { notifier: name, outcome: 'silenced' })
+  if (row?.muted !== muted) decided(on, { device: incident.device, incident: incident.id, action: 'notify', reason: `silenced by ${muted}`, outcome: 'held' })
+  if (kind === 'closed' && row?.told) {
+    if (on.state.owed.size < on.limits.incidents) on.state.owed.set(incident.id, { incident })
+    else on.meters.drops.add(1, { stage: 'respond', reason: 'owed-full' })
+  }
+  keep(on, change, { generation: row?.generation ?? 0, told: row?.told, waits: row?.waits, released: row?.released, muted })
+}
+
+type Memory = { readonly [K in 'told' | 'waits' | 'released' | 'muted']?: IncidentRow[K] | undefined } & Pick<IncidentRow, 'generation'>
+
+function keep(on: Deciding, { kind, incident, partition, position }: Change, { generation, ...memory }: Memory): void {
   const { incidents } = on.state
-  if (kind === 'closed') incidents.delete(incident.id)
-  else if (incidents.has(incident.id) || incidents.size < on.limits.incidents) incidents.set(incident.id, { incident, partition, position, generation })
+  if (kind === 'closed') return incidents.delete(incident.id)
+  if (!incidents.has(incident.id) && incidents.size >= on.limits.incidents) return
+  const known = Object.fromEntries(Object.entries(memory).filter(([, value]) => value !== undefined))
+  incidents.set(incident.id, { incident, partition, position, generation, ...known })
 }
 
-/** `since`: append time of its record. Throws nothing: what can't be done is a line in the ledger. */
-export function decideRequest(on: Deciding, request: Request, since: number): void {
-  if (!on.state.isNewRequest(request.id, on.now())) return on.meters.drops.add(1, { stage: 'request', reason: 'repeated' })
-  const { device } = request
-  const reason = `${request.reason || request.kind} (asked by ${request.by || 'unknown'})`
-  const cause = { id: request.id, incident: '', reason, since }
-  const lease = on.state.leases.get(device)
-  if (request.kind === 'acknowledge') on.state.record({ at: on.now(), kind: 'note', device, incident: request.incident, action: 'acknowledge', reason })
-  else if (request.kind === 'quarantine' && lease?.state === 'active') refused(on, device, request, 'already quarantined')
-  else if (request.kind === 'quarantine') quarantine(on, device, on.partitionFor(device), request.forMs ?? QUARANTINE_MS, cause)
-  else if (lease?.state === 'active') release(on, lease, cause)
-  else refused(on, device, request, lease ? 'being released already' : 'not quarantined')
-}
-
-function refused(on: Deciding, device: string, request: Request, why: string): void {
-  decided(on, { device, incident: '', action: request.kind, reason: `${why}; request ${request.id} by ${request.by || 'unknown'}`, outcome: 'held' })
-}
-
-/** The device's lease has come to its end, or a clock says so too early and it stays. */
-export function decideLeaseEnd(on: Deciding, device: string): void {
-  const row = on.state.leases.get(device)
-  if (row?.state !== 'active') return
-  if (on.now() < row.lease.until) return on.alarm(`lease/${device}`, row.lease.until)
-  release(on, row, { id: row.lease.incident || row.command, incident: row.lease.incident, reason: 'the lease has ended', since: null })
-}
-
-/** The new lease's generation; null when there is no room for another. */
-function quarantine(on: Deciding, device: string, partition: number, forMs: number, cause: Cause): number | null {
-  const old = on.state.leases.get(device)
-  if (!old && on.state.leases.size >= on.limits.leases) {
-    on.meters.commands.add(1, { kind: 'quarantine', outcome: 'refused' })
-    decided(on, { device, incident: cause.incident, action: 'quarantine', reason: `${on.limits.leases} devices are quarantined already`, outcome: 'refused' })
-    return null
+/** Something may have made room: the most severe first, then those that wait longest. */
+export function decideWaiting(on: Deciding): void {
+  if (!on.isEnforcing()) return
+  const rows = on.state.incidents.waiting().toSorted(byUrgency)
+  const groups = countGroups(on)
+  let begun = 0
+  for (const row of rows) {
+    const { incident } = row
+    if (mutedBy(on.state.silences.values(), incident, on.now()).length > 0) continue
+    const rung = rungFor(on, incident, row, null)
+    const hold = rung.rung === 'quarantine' ? holdOf(on, incident, groups) : null
+    if (hold?.bound === 'group') continue
+    if (hold) return tryAgain(on, hold)
+    if (begun === BEGUN_AT_ONCE) return on.alarm('waiting', on.now())
+    const isBegun = rung.rung === 'quarantine' && begin(on, row, rung.forMs)
+    if (isBegun) countIn(on, groups, incident)
+    if (isBegun) begun++
+    else stopWaiting(on, row, row.generation)
   }
-  const at = on.now()
-  const generation = on.state.nextGeneration(at)
-  const lease = { device, generation, incident: cause.incident, reason: cause.reason, issuedAt: at, until: at + forMs }
-  command(on, { state: 'active', lease, partition, ...effectIds(cause.id, 'quarantine', generation) }, cause)
-  on.alarm(`lease/${device}`, lease.until)
-  return generation
 }
 
-function release(on: Deciding, row: LeaseRow, cause: Cause): void {
-  const at = on.now()
-  const { device, incident } = row.lease
-  const generation = on.state.nextGeneration(at)
-  const lease = { device, generation, incident, reason: cause.reason, issuedAt: at, until: at + RELEASE_VALID_MS }
-  on.alarm(`lease/${device}`, null)
-  command(on, { state: 'releasing', lease, partition: row.partition, ...effectIds(cause.id, 'release', generation) }, cause)
+function begin(on: Deciding, row: IncidentRow, forMs: number): boolean {
+  const generation = quarantine(on, wantedOf(row, forMs), causeOf(row.incident, null))
+  if (generation !== null) stopWaiting(on, row, generation)
+  return generation !== null
 }
 
-function effectIds(cause: string, rung: 'quarantine' | 'release', generation: number): { readonly command: string; readonly control: string } {
-  return { command: idOf(cause, rung, generation), control: idOf(cause, `${rung} record`, generation) }
+function stopWaiting(on: Deciding, { waits: _, ...row }: IncidentRow, generation: number): void {
+  on.state.incidents.set(row.incident.id, { ...row, generation })
 }
 
-/** Puts the device's row in force: the line, the row, and the two effects, in the place of those still under way. */
-function command(on: Deciding, row: LeaseRow, cause: Cause): void {
-  const { lease } = row
-  const kind = row.state === 'active' ? 'quarantine' : 'release'
-  const old = on.state.leases.get(lease.device)
-  if (old) supersede(on, [old.command, old.control])
-  on.state.leases.set(lease.device, row)
-  const reason = `${lease.reason}${kind === 'quarantine' ? untilText(lease) : ''}`
-  const about = { device: lease.device, incident: lease.incident, command: row.command }
-  decided(on, { ...about, action: kind, reason })
-  on.tell('info', { ...about, generation: lease.generation }, `${kind} decided: ${reason}`)
-  const sent = { id: row.command, kind, lease } as const
-  enqueue(on, { kind: 'command', id: row.command, at: lease.issuedAt, tries: 1, due: lease.issuedAt + answerMs(1), command: sent, sent: false, accepted: false, since: cause.since })
-  const body = { kind: 'quarantine', device: lease.device, generation: lease.generation, until: kind === 'quarantine' ? lease.until : null } as const
-  enqueue(on, { kind: 'control', id: row.control, at: lease.issuedAt, tries: 1, due: lease.issuedAt, partition: row.partition, body })
+function byUrgency(a: IncidentRow, b: IncidentRow): number {
+  const severity = (row: IncidentRow) => SEVERITIES.indexOf(row.incident.severity)
+  return severity(b) - severity(a) || a.waits!.since - b.waits!.since
 }
 
-function untilText(lease: Lease): string {
-  return `; until ${new Date(lease.until).toISOString()}`
+/** The end of a lease, and `on`, ring by themselves. */
+function tryAgain(on: Deciding, { bound }: Hold): void {
+  if (bound === 'minute') on.alarm('waiting', minuteOpensAt(on))
 }
 
-function decided(on: Deciding, fields: Omit<LineFields, 'at' | 'kind'>): void {
-  on.state.record({ ...fields, at: on.now(), kind: 'decision' })
+function wantedOf({ incident, partition }: Pick<IncidentRow, 'incident' | 'partition'>, forMs: number) {
+  return { device: incident.device, class: incident.class, labels: incident.labels, partition, forMs }
+}
+
+function causeOf({ id, summary }: Incident, since: number | null) {
+  return { id, incident: id, reason: summary, since }
 }

@@ -24,17 +24,24 @@ const ID_CHARACTERS_MOST = 64
 const REASON_CHARACTERS_KEPT = 500
 const STATUSES: readonly string[] = ['accepted', 'done', 'rejected', 'failed'] satisfies Ack['status'][]
 
+const always = () => true
+
 export function createDeviceCommand(options: DeviceCommandOptions): Enforcer {
   const { channel, clock } = options
   const inTurn = oneAtATime()
-  const publishDesired = (command: Command) => channel.publish(deviceTopic(command.lease.device, 'desired'), desiredOf(command, options.key), { retain: true })
+  const publish = async (mayLeave: () => boolean, topic: string, payload: string, how: { readonly retain: boolean }) => {
+    if (!mayLeave()) throw new Error('withheld: enforcement is off')
+    await channel.publish(topic, payload, how)
+  }
+  const publishDesired = (command: Command, mayLeave: () => boolean) =>
+    publish(mayLeave, deviceTopic(command.lease.device, 'desired'), desiredOf(command, options.key), { retain: true })
   return {
-    send: (command) =>
+    send: (command, mayLeave = always) =>
       inTurn(async () => {
-        await publishDesired(command)
-        await channel.publish(deviceTopic(command.lease.device, 'command'), commandOf(command, clock.now(), options.key), { retain: false })
+        await publishDesired(command, mayLeave)
+        await publish(mayLeave, deviceTopic(command.lease.device, 'command'), commandOf(command, clock.now(), options.key), { retain: false })
       }),
-    assertDesired: (command) => inTurn(() => publishDesired(command)),
+    assertDesired: (command, mayLeave = always) => inTurn(() => publishDesired(command, mayLeave)),
     onAck: (each) => receiveAcks(options, each),
   }
 }

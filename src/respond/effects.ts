@@ -6,8 +6,8 @@ import type { ControlBody } from '../log/control.ts'
 import type { Log } from '../log/log.ts'
 import { readPartitionHead } from './config-versions.ts'
 import type { Enforcer } from './enforcer.ts'
-import type { Notifier, Outcome } from './notifier.ts'
-import type { ControlEntry, OutboxEntry } from './state.ts'
+import type { Notification, Notifier, Outcome } from './notifier.ts'
+import type { ControlEntry, NotifyEntry, OutboxEntry } from './state.ts'
 
 export interface EffectPorts {
   readonly log: Log
@@ -21,7 +21,7 @@ export interface EffectPorts {
 const NOTIFICATIONS_AT_ONCE = 8
 
 export function laneOf(entry: OutboxEntry): { readonly lane: string; readonly width: number } {
-  if (entry.kind === 'notify') return { lane: `notify/${entry.notifier}`, width: NOTIFICATIONS_AT_ONCE }
+  if (entry.kind === 'notify' || entry.kind === 'notice') return { lane: `notify/${entry.notifier}`, width: NOTIFICATIONS_AT_ONCE }
   return { lane: entry.kind === 'command' ? 'command' : `control/${entry.partition}`, width: 1 }
 }
 
@@ -34,14 +34,15 @@ export class Effects {
     this.ports = ports
   }
 
-  /** Never rejects. */
-  async perform(entry: OutboxEntry): Promise<Outcome> {
+  /** Never rejects. `mayLeave`: asked right before a command leaves. */
+  async perform(entry: OutboxEntry, mayLeave: () => boolean): Promise<Outcome> {
     try {
-      if (entry.kind === 'command') return await this.ports.enforcer.send(entry.command)
+      if (entry.kind === 'command') return await this.ports.enforcer.send(entry.command, mayLeave)
       if (entry.kind === 'control') return await this.writeControl(entry)
       const notifier = this.ports.notifiers.find((other) => other.name === entry.notifier)
       if (!notifier) return { status: 'failed', detail: `no notifier is called ${entry.notifier} any more` }
-      return await notifier.notify({ id: entry.id, incident: entry.incident })
+      if (entry.kind === 'notice') return await notifier.say(entry.id, entry.notice)
+      return await notifier.notify(notificationOf(entry))
     } catch (error) {
       return { status: 'retry', detail: errorText(error) }
     }
@@ -73,4 +74,8 @@ export class Effects {
     this.heads.set(partition, head.offset)
     return head.incarnation
   }
+}
+
+function notificationOf({ id, incident, incidents, group, response }: NotifyEntry): Notification {
+  return { id, incident, ...(incidents ? { incidents } : {}), ...(group ? { group } : {}), ...(response ? { response } : {}) }
 }

@@ -29,10 +29,13 @@ export interface Ack {
 }
 
 export interface Enforcer {
-  /** Publishes the retained desired state, then the command; `done` once both are handed over. Never rejects. */
-  send(command: Command): Promise<Outcome>
+  /**
+   * Publishes the retained desired state, then the command; `done` once both are handed over. Never rejects.
+   * `mayLeave` is asked right before each publish, which may have waited for others; once it says no the outcome is `retry`. Left out: it may.
+   */
+  send(command: Command, mayLeave?: () => boolean): Promise<Outcome>
   /** Publishes the retained desired state alone: at takeover and every 5 minutes while the lease lasts. Never rejects. */
-  assertDesired(command: Command): Promise<Outcome>
+  assertDesired(command: Command, mayLeave?: () => boolean): Promise<Outcome>
   /** Devices' answers; the broker acknowledges each to its device after `each` resolves. */
   onAck(each: (ack: Ack) => Promise<void>): void
 }

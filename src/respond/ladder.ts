@@ -1,14 +1,28 @@
 /** The ladder: how far to go for one revision of an incident. Pure; verified rungs beyond the command come later. */
 import { SEVERITIES } from '../core/incident.ts'
 import type { Cause, Incident, Severity } from '../core/incident.ts'
-import type { ClassSettings, Settings } from '../core/settings.ts'
+import { settingsFor, type Settings } from '../core/settings.ts'
 
 export type Rung =
   | { readonly rung: 'observe' }
   | { readonly rung: 'notify' }
   | { readonly rung: 'quarantine'; readonly forMs: number }
-  /** It would be quarantined, were there not a lease already; people are told as on `notify`. */
-  | { readonly rung: 'held'; readonly reason: 'already quarantined' }
+  /** It would be quarantined but for this; people are told as on `notify`. */
+  | { readonly rung: 'held'; readonly reason: HeldReason }
+
+export type HeldReason = 'already quarantined' | 'a person released the device' | Past
+
+/** Why a revision says nothing of the device as it is now, though it says that the incident is open. */
+export type Past = 'closed by a later revision at hand' | 'older than 10 minutes'
+
+/** A revision read so long after the message that made it, ms, quarantines nobody: after an outage the device may be well, or its person there. */
+const PAST_MS = 600_000
+
+/** Null when the revision tells of now. `since`: when the message that made it was received, ms since epoch; null: it is known to be true now. */
+export function pastOf(now: number, since: number | null, closesLater: boolean): Past | null {
+  if (closesLater) return 'closed by a later revision at hand'
+  return since !== null && now - since > PAST_MS ? 'older than 10 minutes' : null
+}
 
 /** A device is not cut off for what says nothing against it: our own losses and bounds, its clock, its absence, or all its peers. */
 const NEVER_CUT: ReadonlySet<Cause> = new Set(['silence', 'clock', 'loss', 'capacity', 'common'])
@@ -18,23 +32,22 @@ export interface RungQuestion {
   readonly incident: Incident
   /** A quarantine of the device that has not begun to end. */
   readonly isLeased: boolean
+  /** Severity up to which a person's release holds for this incident; null: none does. */
+  readonly released: Severity | null
+  readonly past: Past | null
   /** How many ways there are to tell people. */
   readonly notifiers: number
 }
 
-export function rungOf({ settings, incident, isLeased, notifiers }: RungQuestion): Rung {
-  const policy = classOf(settings, incident.class).quarantine
-  if (policy && incident.state === 'open' && !NEVER_CUT.has(incident.cause) && reaches(incident.severity, policy.from))
-    return isLeased ? { rung: 'held', reason: 'already quarantined' } : { rung: 'quarantine', forMs: policy.forMs }
-  return { rung: notifiers > 0 ? 'notify' : 'observe' }
+export function rungOf({ settings, incident, isLeased, released, past, notifiers }: RungQuestion): Rung {
+  const policy = settingsFor(settings, { class: incident.class, site: incident.labels['site'], device: incident.device }).quarantine
+  if (!policy || incident.state === 'closed' || NEVER_CUT.has(incident.cause) || !reaches(incident.severity, policy.from))
+    return { rung: notifiers > 0 ? 'notify' : 'observe' }
+  if (isLeased) return { rung: 'held', reason: 'already quarantined' }
+  if (released && reaches(released, incident.severity)) return { rung: 'held', reason: 'a person released the device' }
+  return past ? { rung: 'held', reason: past } : { rung: 'quarantine', forMs: policy.forMs }
 }
 
 function reaches(severity: Severity, from: Severity): boolean {
   return SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(from)
-}
-
-/** The class's settings, or those of `default` for a class not named. */
-function classOf(settings: Settings, name: string): ClassSettings {
-  const named = Object.hasOwn(settings.classes, name) ? settings.classes[name] : undefined
-  return named ?? settings.classes['default']!
 }

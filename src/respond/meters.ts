@@ -2,15 +2,19 @@
 import type { Counter, Gauge, Histogram, Metrics } from '../ops/metrics.ts'
 
 export interface Meters {
-  /** kind: quarantine, release; outcome: sent, accepted, done, rejected, failed, timed out, superseded, refused. */
+  /** kind: quarantine, release; outcome: sent, accepted, done, rejected, failed, timed out, superseded, refused, held. */
   readonly commands: Counter
-  /** outcome: done, retry, failed, dropped. */
+  /** outcome: done, retry, failed, dropped, silenced. */
   readonly notifications: Counter
   readonly errors: Counter
   readonly drops: Counter
   readonly leases: Gauge
   readonly outbox: Gauge
   readonly openIncidents: Gauge
+  readonly enforcement: Gauge
+  readonly waiting: Gauge
+  readonly silences: Gauge
+  readonly lag: Gauge
   readonly toIncident: Histogram
   readonly toCommand: Histogram
 }
@@ -24,6 +28,10 @@ export function respondMeters(metrics: Metrics): Meters {
     leases: metrics.gauge('picket_leases', 'Devices quarantined or being released'),
     outbox: metrics.gauge('picket_outbox', 'Effects decided and without an outcome'),
     openIncidents: metrics.gauge('picket_incidents_open', 'Incidents respond holds open'),
+    enforcement: metrics.gauge('picket_enforcement', '1 while devices may be quarantined, 0 while enforcement is off or another process leads respond'),
+    waiting: metrics.gauge('picket_quarantines_waiting', 'Incidents whose quarantine is held back and tried again'),
+    silences: metrics.gauge('picket_silences', 'Silences in force'),
+    lag: metrics.gauge('picket_respond_lag_records', 'Records respond has not decided on', ['topic', 'partition']),
     toIncident: metrics.histogram('picket_device_to_incident_seconds', 'From receipt of the reading that opened it to the durable decision over it'),
     toCommand: metrics.histogram('picket_device_to_command_seconds', 'From receipt of the reading or request that caused it to the command being handed over'),
   }

@@ -1,56 +1,10 @@
 /** The outbox: an effect from its decision to its outcome, whatever number of attempts lie between. */
-import { idOf } from '../core/hash.ts'
-import type { Incident } from '../core/incident.ts'
-import type { Settings } from '../core/settings.ts'
-import type { LogFields } from '../ops/logger.ts'
 import type { Random } from '../ops/random.ts'
+import type { Deciding } from './deciding.ts'
 import type { Ack } from './enforcer.ts'
-import type { Meters } from './meters.ts'
 import type { Outcome } from './notifier.ts'
-import type { NotifierLine, NotifierLines } from './notifier-lines.ts'
-import type { CommandEntry, ControlEntry, NotifyEntry, OutboxEntry, ResponderState } from './state.ts'
-
-export interface ResponderLimits {
-  /** Devices quarantined at once; a quarantine beyond it is refused. */
-  readonly leases: number
-  /** Incidents held open; those beyond it are acted on but can't be superseded. */
-  readonly incidents: number
-  /** Commands and control records without an outcome; at so many, reading stops until some have one. */
-  readonly outbox: number
-  /** Notifications without an outcome; those beyond it are dropped, so that a dead webhook never keeps a device from being quarantined. */
-  readonly notifications: number
-  /** Devices' answers waiting to be taken down; those beyond it are dropped, and the command repeated. */
-  readonly acks: number
-}
-
-export const DEFAULT_LIMITS: ResponderLimits = { leases: 10_000, incidents: 10_000, outbox: 1_000, notifications: 10_000, acks: 1_000 }
-
-/** What a decision stands on. All of it is discarded when its commit fails. */
-export interface Deciding {
-  readonly state: ResponderState
-  readonly settings: Settings
-  readonly settingsHash: string
-  /** Names. */
-  readonly notifiers: readonly string[]
-  readonly partitions: number
-  readonly limits: ResponderLimits
-  readonly random: Random
-  readonly meters: Meters
-  /** Wall clock, ms since epoch. */
-  readonly now: () => number
-  /** The device's partition of `readings`. */
-  readonly partitionFor: (device: string) => number
-  /** One alarm a key (`lease/DEVICE`, `outbox/ID`, `config`); null takes it back. */
-  readonly alarm: (key: string, at: number | null) => void
-  readonly afterCommit: (run: () => void) => void
-  /** A line of the log, once what it says is durable. */
-  readonly tell: (level: 'info' | 'warn' | 'error', fields: LogFields, message: string) => void
-  readonly notifierLines: NotifierLines
-  /** A clock that only goes on, ms. */
-  readonly monotonic: () => number
-  /** Begins an attempt at the effect. */
-  readonly start: (entry: OutboxEntry) => void
-}
+import type { NotifierLine } from './notifier-lines.ts'
+import type { CommandEntry, ControlEntry, NoticeEntry, NotifyEntry, OutboxEntry } from './state.ts'
 
 /** A device has so long to answer the first time, doubling up to the most. */
 const ANSWER_MS_FIRST = 10_000
@@ -74,27 +28,17 @@ export function enqueue(on: Deciding, entry: OutboxEntry): void {
   on.afterCommit(() => on.start(entry))
 }
 
-/** One notification a notifier, or none of those the outbox has no room for. */
-export function enqueueNotifications(on: Deciding, incident: Incident): void {
-  const at = on.now()
-  for (const notifier of on.notifiers) {
-    const id = idOf('notify', incident.id, incident.revision, notifier)
-    const entry: NotifyEntry = { kind: 'notify', id, at, tries: 1, due: at, notifier, incident }
-    if (on.state.outbox.count('notify') < on.limits.notifications) enqueue(on, entry)
-    else endNotification(on, entry, 'dropped', `${on.limits.notifications} notifications wait already`)
-  }
-}
-
 /** What an attempt came to. An entry that has its outcome meanwhile is left alone. */
 export function decideOutcome(on: Deciding, id: string, outcome: Outcome): void {
   const entry = on.state.outbox.get(id)
   if (!entry) return
   if (entry.kind === 'command') return decideHandover(on, entry, outcome)
-  if (entry.kind === 'notify' && outcome.status === 'retry') on.meters.notifications.add(1, { notifier: entry.notifier, outcome: 'retry' })
-  if (entry.kind === 'notify' && outcome.status === 'done') tellNotifier(on, on.notifierLines.worked(entry.notifier))
+  const notifier = entry.kind === 'control' ? null : entry.notifier
+  if (notifier !== null && outcome.status === 'retry') on.meters.notifications.add(1, { notifier, outcome: 'retry' })
+  if (notifier !== null && outcome.status === 'done') tellNotifier(on, on.notifierLines.worked(notifier))
   if (outcome.status !== 'retry') return end(on, entry, outcome.status, outcome.detail)
   if (entry.tries >= GIVE_UP_TRIES || on.now() - entry.at >= GIVE_UP_MS) return end(on, entry, 'failed', `gave up after ${entry.tries} tries: ${outcome.detail}`)
-  if (entry.kind === 'notify') tellNotifier(on, on.notifierLines.failed(entry.notifier, 'retry', outcome.detail, on.monotonic()))
+  if (notifier !== null) tellNotifier(on, on.notifierLines.failed(notifier, 'retry', outcome.detail, on.monotonic()))
   const due = on.now() + retryMs(entry.tries, on.random)
   on.state.outbox.set(id, { ...entry, due })
   on.alarm(`outbox/${id}`, due)
@@ -120,13 +64,19 @@ function markSent(on: Deciding, entry: CommandEntry): CommandEntry {
   return { ...entry, sent: true }
 }
 
-/** The time set for an entry has come: the next attempt, or the end of a command nobody answered. */
+/** The time set for an entry has come: the next attempt, or the end of a command nobody answered. While enforcement is off a quarantine waits. */
 export function decideAttempt(on: Deciding, id: string): void {
   const entry = on.state.outbox.get(id)
   if (!entry) return
+  if (isQuarantine(entry) && !on.isEnforcing()) return on.alarm(`outbox/${id}`, on.now() + answerMs(entry.tries))
   if (entry.kind === 'command' && entry.tries >= COMMAND_TRIES) return endCommand(on, entry, 'timed out', `no answer from the device after ${entry.tries} tries`)
   const tries = entry.tries + 1
   enqueue(on, { ...entry, tries, due: on.now() + (entry.kind === 'command' ? answerMs(tries) : 0) })
+}
+
+/** A command that cuts a device off. */
+export function isQuarantine(entry: OutboxEntry): boolean {
+  return entry.kind === 'command' && entry.command.kind === 'quarantine'
 }
 
 /** What a device answered. */
@@ -151,8 +101,13 @@ export function supersede(on: Deciding, ids: readonly string[]): void {
   }
 }
 
-function end(on: Deciding, entry: NotifyEntry | ControlEntry, outcome: 'done' | 'failed', reason: string): void {
-  if (entry.kind === 'notify') return endNotification(on, entry, outcome, reason)
+/** Ends a notification that was not even tried. */
+export function drop(on: Deciding, entry: NotifyEntry | NoticeEntry, reason: string): void {
+  endNotification(on, entry, 'dropped', reason)
+}
+
+function end(on: Deciding, entry: NotifyEntry | NoticeEntry | ControlEntry, outcome: 'done' | 'failed', reason: string): void {
+  if (entry.kind !== 'control') return endNotification(on, entry, outcome, reason)
   close(on, entry)
   if (outcome === 'done') return
   on.meters.errors.add(1, { reason: 'control record not written' })
@@ -164,10 +119,10 @@ function tellNotifier(on: Deciding, line: NotifierLine | null): void {
   if (line) on.tell(line.level, line.fields, line.message)
 }
 
-function endNotification(on: Deciding, entry: NotifyEntry, outcome: 'done' | 'failed' | 'dropped', reason: string): void {
+function endNotification(on: Deciding, entry: NotifyEntry | NoticeEntry, outcome: 'done' | 'failed' | 'dropped', reason: string): void {
   close(on, entry)
   if (outcome !== 'done') tellNotifier(on, on.notifierLines.failed(entry.notifier, outcome, reason, on.monotonic()))
-  const { device, id: incident } = entry.incident
+  const { device, id: incident } = entry.kind === 'notify' ? entry.incident : { device: '', id: '' }
   on.state.record({ at: on.now(), kind: 'outcome', device, incident, action: `notify ${entry.notifier}`, reason, command: entry.id, outcome })
   on.meters.notifications.add(1, { notifier: entry.notifier, outcome })
 }
@@ -184,7 +139,10 @@ function endCommand(on: Deciding, entry: CommandEntry, outcome: string, reason: 
   const told = isEnd && outcome !== 'done' ? `released, unacknowledged: ${reason}` : reason
   on.state.record({ ...about(entry), at: on.now(), kind: 'outcome', action: kind, reason: told, outcome })
   if (GONE_WRONG.has(outcome)) on.tell('warn', { ...about(entry), generation: lease.generation, outcome }, `${kind} ${outcome}: ${told}`)
-  if (isEnd) on.state.leases.delete(lease.device)
+  if (!isEnd) return
+  on.state.leases.delete(lease.device)
+  // There is room for another.
+  if (on.state.incidents.waitingCount > 0) on.alarm('waiting', on.now())
 }
 
 function close(on: Deciding, entry: OutboxEntry): void {

@@ -1,16 +1,18 @@
 /** Respond: policy over incidents. Leads by `log.lead('respond', owned => responder.run(owned), signal)`; a leadership is a `Term`. */
 import { partitionOf } from '../core/hash.ts'
-import type { Settings } from '../core/settings.ts'
+import type { ResponsePolicy, Settings } from '../core/settings.ts'
+import type { Standing } from '../core/standing.ts'
 import type { Log, Owned } from '../log/log.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Random } from '../ops/random.ts'
+import { DEFAULT_LIMITS } from './deciding.ts'
+import type { ResponderLimits } from './deciding.ts'
 import type { Enforcer } from './enforcer.ts'
 import { respondMeters } from './meters.ts'
+import type { Meters } from './meters.ts'
 import type { Notifier } from './notifier.ts'
-import { DEFAULT_LIMITS } from './outbox.ts'
-import type { ResponderLimits } from './outbox.ts'
 import { Term } from './term.ts'
 
 export interface ResponderOptions {
@@ -22,6 +24,7 @@ export interface ResponderOptions {
   /** Of this process's file; its hash tells whether the partitions hold another. */
   readonly settings: Settings
   readonly settingsHash: string
+  readonly policy: ResponsePolicy
   /** No two of one name. */
   readonly notifiers: readonly Notifier[]
   readonly enforcer: Enforcer
@@ -35,6 +38,10 @@ export interface Responder {
   run(owned: Owned): Promise<void>
   /** Why not all is well; empty when it is, or another process leads. */
   readiness(): string[]
+  /** Null while another process leads, or this one does not know yet. */
+  standing(): Standing | null
+  /** Sets the gauges that are read rather than counted. */
+  measure(): Promise<void>
 }
 
 export function createResponder(options: ResponderOptions): Responder {
@@ -54,9 +61,21 @@ export function createResponder(options: ResponderOptions): Responder {
       try {
         await current.run()
       } finally {
-        if (term === current) term = null
+        if (term === current) {
+          term = null
+          letGo(meters, partitions)
+        }
       }
     },
     readiness: () => term?.readiness() ?? [],
+    standing: () => term?.standing() ?? null,
+    measure: async () => term?.measure(),
   }
+}
+
+/** What another process knows now is not shown here as it once was. */
+function letGo({ enforcement, lag }: Meters, partitions: number): void {
+  enforcement.set(0)
+  for (const topic of ['incidents', 'requests'])
+    for (let partition = 0; partition < partitions; partition++) lag.set(0, { topic, partition: String(partition) })
 }

@@ -1,12 +1,15 @@
 /** All that respond knows: rows of the `leases` topic by prefix, held in memory, their changes collected for the next commit. */
-import type { Incident } from '../core/incident.ts'
+import type { Incident, Severity } from '../core/incident.ts'
 import { errorText, PipelineError } from '../core/errors.ts'
 import type { Position } from '../core/position.ts'
+import type { Silence } from '../core/standing.ts'
 import type { Offsets, Write } from '../log/log.ts'
 import type { Command, Lease } from './enforcer.ts'
 import type { Mark } from './incident-reader.ts'
 import { appendLine, EMPTY_LEDGER } from './ledger.ts'
 import type { LedgerHead, LineFields } from './ledger.ts'
+import type { Group, Notice, Response } from './notifier.ts'
+import { IncidentRows, LeaseRows, OutboxRows, Rows } from './rows.ts'
 
 /** `lease/DEVICE`: a quarantine, or its release under way. */
 export interface LeaseRow {
@@ -18,6 +21,9 @@ export interface LeaseRow {
   /** Outbox ids of the command and the control record in force. */
   readonly command: string
   readonly control: string
+  /** Class and labels of the device, for the governor's groups; '' and {} when they were not known. */
+  readonly class?: string
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 /** `incident/ID`, while it is open. */
@@ -27,6 +33,35 @@ export interface IncidentRow {
   readonly position: Position
   /** Generation of the last lease it led to or was held back by; 0: none. */
   readonly generation: number
+  /** The last revision people were told of, and when; left out: none. */
+  readonly told?: { readonly revision: number; readonly at: number }
+  /** Its quarantine is held back, since when and why, and is tried again. */
+  readonly waits?: { readonly since: number; readonly reason: string }
+  /** A person released the device: it is not quarantined again for this incident up to this severity. */
+  readonly released?: { readonly severity: Severity; readonly generation: number }
+  /** Ids of the silences it was last muted by. */
+  readonly muted?: string
+}
+
+/** `owed/ID`: an incident that people know as open and that closed while it was muted. They are told when nothing mutes it any more. */
+export interface OwedRow {
+  readonly incident: Incident
+}
+
+/** `silence/ID`. Past its `until` it mutes nothing, and stays until all that people are owed of it is told. */
+export type SilenceRow = Silence
+
+/** `enforcement`: what was last asked for by request, and what people were last told is in force. */
+export interface EnforcementRow {
+  /** By request; on when nobody asked. */
+  readonly asked: 'on' | 'off'
+  readonly reason: string
+  readonly by: string
+  /** Of the last change of what is in force, ms since epoch; null: none. */
+  readonly since: number | null
+  readonly told: 'on' | 'off'
+  /** Every quarantine is to be ended. */
+  readonly releases: boolean
 }
 
 interface EntryBase {
@@ -42,7 +77,20 @@ interface EntryBase {
 export interface NotifyEntry extends EntryBase {
   readonly kind: 'notify'
   readonly notifier: string
+  /** The newest revision. */
   readonly incident: Incident
+  /** All revisions it tells of, the oldest first, where the notifier gathers them; while `tries` is 0 more may come. */
+  readonly incidents?: readonly Incident[]
+  /** Left out in entries of before there were groups. */
+  readonly group?: Group
+  readonly response?: Response
+}
+
+/** Something to be said that is about no incident. */
+export interface NoticeEntry extends EntryBase {
+  readonly kind: 'notice'
+  readonly notifier: string
+  readonly notice: Notice
 }
 
 export interface CommandEntry extends EntryBase {
@@ -66,87 +114,13 @@ export interface ControlEntry extends EntryBase {
 }
 
 /** `outbox/ID`: an effect that was decided and has no outcome yet. */
-export type OutboxEntry = NotifyEntry | CommandEntry | ControlEntry
+export type OutboxEntry = NotifyEntry | NoticeEntry | CommandEntry | ControlEntry
 
 /** `config`: the version in force, and when it was last written to the partitions. */
 export interface ConfigRow {
   readonly version: number
   readonly hash: string
   readonly at: number
-}
-
-/** Rows under one prefix. */
-class Rows<T> {
-  private readonly prefix: string
-  private readonly dirty: Map<string, unknown>
-  private readonly map = new Map<string, T>()
-
-  constructor(prefix: string, dirty: Map<string, unknown>) {
-    this.prefix = prefix
-    this.dirty = dirty
-  }
-
-  get size(): number {
-    return this.map.size
-  }
-
-  get(key: string): T | undefined {
-    return this.map.get(key)
-  }
-
-  has(key: string): boolean {
-    return this.map.has(key)
-  }
-
-  keys(): string[] {
-    return [...this.map.keys()]
-  }
-
-  values(): T[] {
-    return [...this.map.values()]
-  }
-
-  set(key: string, row: T): void {
-    this.map.set(key, row)
-    this.dirty.set(this.prefix + key, row)
-  }
-
-  delete(key: string): void {
-    if (this.map.delete(key)) this.dirty.set(this.prefix + key, null)
-  }
-
-  /** Takes a stored row when it is one of these. */
-  restore(key: string, row: unknown): boolean {
-    if (!key.startsWith(this.prefix)) return false
-    this.map.set(key.slice(this.prefix.length), row as T)
-    return true
-  }
-}
-
-/** The outbox, with a count of each kind. */
-class OutboxRows extends Rows<OutboxEntry> {
-  private readonly counts = { notify: 0, command: 0, control: 0 }
-
-  count(kind: OutboxEntry['kind']): number {
-    return this.counts[kind]
-  }
-
-  override set(id: string, entry: OutboxEntry): void {
-    if (!this.has(id)) this.counts[entry.kind]++
-    super.set(id, entry)
-  }
-
-  override delete(id: string): void {
-    const entry = this.get(id)
-    if (entry) this.counts[entry.kind]--
-    super.delete(id)
-  }
-
-  override restore(key: string, row: unknown): boolean {
-    if (!super.restore(key, row)) return false
-    this.counts[(row as OutboxEntry).kind]++
-    return true
-  }
 }
 
 /** Ids of requests remembered, so that a repeat acts once. */
@@ -157,21 +131,23 @@ export class ResponderState {
   private readonly dirty = new Map<string, unknown>()
   private lines: { readonly key: string; readonly line: string }[] = []
 
-  readonly leases = new Rows<LeaseRow>('lease/', this.dirty)
-  readonly incidents = new Rows<IncidentRow>('incident/', this.dirty)
+  readonly leases = new LeaseRows('lease/', this.dirty)
+  readonly incidents = new IncidentRows('incident/', this.dirty)
   readonly outbox = new OutboxRows('outbox/', this.dirty)
+  readonly silences = new Rows<SilenceRow>('silence/', this.dirty)
+  readonly owed = new Rows<OwedRow>('owed/', this.dirty)
   /** By partition. */
   readonly marks = new Rows<Mark>('mark/', this.dirty)
   /** Next offset by TOPIC/PARTITION. */
   readonly offsets = new Rows<number>('offset/', this.dirty)
   private readonly requests = new Rows<number>('request/', this.dirty)
-  /** The rows of which there is one: `ledger`, `generation`, `config`. */
+  /** The rows of which there is one: `ledger`, `generation`, `config`, `enforcement`, `pace`. */
   private readonly single = new Rows<unknown>('', this.dirty)
 
   /** Takes a row as it stands in the log. Throws BAD_RECORD. */
   restore(key: string, value: Uint8Array): void {
     const row = parseRow(key, value)
-    const prefixed = [this.leases, this.incidents, this.outbox, this.marks, this.offsets, this.requests]
+    const prefixed = [this.leases, this.incidents, this.outbox, this.silences, this.owed, this.marks, this.offsets, this.requests]
     if (!prefixed.some((rows) => rows.restore(key, row))) this.single.restore(key, row)
   }
 
@@ -185,6 +161,23 @@ export class ResponderState {
 
   setConfig(row: ConfigRow): void {
     this.single.set('config', row)
+  }
+
+  get enforcement(): EnforcementRow | undefined {
+    return this.single.get('enforcement') as EnforcementRow | undefined
+  }
+
+  setEnforcement(row: EnforcementRow): void {
+    this.single.set('enforcement', row)
+  }
+
+  /** Quarantines begun lately, as the ledger has them: [second since epoch, how many]. */
+  get pace(): readonly (readonly [number, number])[] {
+    return (this.single.get('pace') as readonly (readonly [number, number])[] | undefined) ?? []
+  }
+
+  setPace(pace: readonly (readonly [number, number])[]): void {
+    this.single.set('pace', pace)
   }
 
   /** Greater than every one before, also where the log that knew them is lost: at least `now`. */

@@ -1,38 +1,41 @@
 /** A term: one leadership of respond, from its takeover to its end. What it knows is its own; the next one reads it from the log again. */
 import { isPipelineError } from '../core/errors.ts'
-import { decodeRequest } from '../core/request.ts'
+import { FLEET_PARTITION } from '../core/request.ts'
+import type { Standing } from '../core/standing.ts'
 import { offsetKey } from '../log/log.ts'
-import type { Log, Owned, Slice, StoredRecord, Topic } from '../log/log.ts'
-import { decodeIncidentRecord } from '../log/revision.ts'
+import type { Log, Owned } from '../log/log.ts'
 import type { Clock } from '../ops/clock.ts'
 import { delay } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import { Alarms } from './alarms.ts'
 import { decideConfig, decideConfigRepeat, readNewestConfig, readPartitionHead } from './config-versions.ts'
 import type { ConfigSaid } from './config-versions.ts'
-import { decideChange, decideLeaseEnd, decideRequest } from './decisions.ts'
+import { decideWaiting } from './decisions.ts'
+import type { Deciding } from './deciding.ts'
 import { Desk } from './desk.ts'
 import { Effects, laneOf } from './effects.ts'
 import type { EffectPorts } from './effects.ts'
+import { decideReleases, decideSwitchAtStart, Switch } from './enforcement.ts'
 import type { Ack } from './enforcer.ts'
 import { IncidentReader } from './incident-reader.ts'
-import type { Change } from './incident-reader.ts'
+import { Intake } from './intake.ts'
 import { Lanes } from './lanes.ts'
+import { decideLeaseEnd } from './leases.ts'
 import { NotifierLines } from './notifier-lines.ts'
-import { answerMs, decideAck, decideAttempt, decideOutcome } from './outbox.ts'
-import type { Deciding } from './outbox.ts'
+import { answerMs, decideAck, decideAttempt, decideOutcome, isQuarantine } from './outbox.ts'
+import { decideSilenceEnd } from './silences.ts'
+import { StandingView } from './standing-view.ts'
 import { ResponderState } from './state.ts'
 import type { LeaseRow, OutboxEntry } from './state.ts'
 
-export interface TermOptions extends EffectPorts, Pick<Deciding, 'limits' | 'random' | 'meters' | 'partitionFor'> {
+export interface TermOptions extends EffectPorts, Pick<Deciding, 'limits' | 'policy' | 'random' | 'meters' | 'partitionFor'> {
   readonly log: Log
   readonly clock: Clock
   readonly logger: Logger
   readonly owned: Owned
 }
 
-/** Records decided on at once, and decisions in one commit. */
-const RECORDS_AT_ONCE = 64
+/** Decisions in one commit. */
 const DECISIONS_AT_ONCE = 256
 const ASSERT_MS = 300_000
 const LOOK_AGAIN_MS = 1_000
@@ -48,6 +51,9 @@ export class Term {
   private readonly lanes = new Lanes()
   private readonly effects: Effects
   private readonly reader: IncidentReader
+  private readonly enforcement: Switch
+  private readonly intake: Intake
+  private readonly view: StandingView
   private readonly on: Deciding
   private readonly roomFor: (() => void)[] = []
   private stage: 'restoring' | 'unconfigured' | 'working' = 'restoring'
@@ -61,18 +67,23 @@ export class Term {
       mostOpen: options.limits.incidents,
       remark: (reason) => options.meters.drops.add(1, { stage: 'respond', reason }),
     })
-    const { settings, settingsHash, limits, random, meters, partitionFor } = options
+    const { log, logger, settings, settingsHash, policy, limits, random, meters, partitionFor } = options
+    this.enforcement = new Switch(policy, this.state)
     this.on = {
-      state: this.state, settings, settingsHash, limits, random, meters, partitionFor,
-      notifiers: options.notifiers.map((notifier) => notifier.name),
-      partitions: options.log.partitions,
+      state: this.state, settings, settingsHash, policy, limits, random, meters, partitionFor,
+      notifiers: options.notifiers.map(({ name, gatherMs = 0 }) => ({ name, gatherMs })),
+      partitions: log.partitions,
       now: () => options.clock.now(),
       alarm: (key, at) => (at === null ? this.alarms.clear(key) : this.alarms.set(key, at)),
+      isEnforcing: () => this.enforcement.isOn(),
       afterCommit: (run) => this.desk.afterCommit(run),
-      tell: (level, fields, message) => this.desk.afterCommit(() => options.logger[level](fields, message)),
+      tell: (level, fields, message) => this.desk.afterCommit(() => logger[level](fields, message)),
       notifierLines: new NotifierLines(), monotonic: () => options.clock.monotonic(),
       start: (entry) => this.start(entry),
     }
+    const { desk, on, reader, enforcement } = this
+    this.intake = new Intake({ log, logger, desk, on, reader, enforcement, signal: this.stop.signal, room: () => this.room() })
+    this.view = new StandingView(on, enforcement)
   }
 
   /** Until the leadership ends, by `owned.signal` or an error, which rejects. */
@@ -111,15 +122,20 @@ export class Term {
     }
   }
 
+  /** Null before it knows. */
+  standing(): Standing | null {
+    return this.view.shown
+  }
+
+  measure(): Promise<void> {
+    return this.intake.measure()
+  }
+
   private async restore(): Promise<void> {
-    const { log, owned, logger } = this.options
+    const { owned, logger } = this.options
     const restored = await owned.restore((key, value) => this.state.restore(key, value))
     if (restored.recreated) logger.warn({}, 'respond: a topic it had read further is shorter now; it is read from its start')
-    for (const topic of ['incidents', 'requests'] as const)
-      for (let partition = 0; partition < log.partitions; partition++) {
-        const key = offsetKey(topic, partition)
-        if ((this.state.offsets.get(key) ?? 0) > (await log.bounds(topic, partition)).high) this.state.offsets.delete(key)
-      }
+    await this.intake.catchUp()
     for (const key of this.state.marks.keys()) this.reader.restoreMark(Number(key), this.state.marks.get(key)!)
     for (const row of this.state.incidents.values()) this.reader.restoreOpen(row)
   }
@@ -136,8 +152,9 @@ export class Term {
     const desk = guard(this.desk.run(finished.signal))
     this.desk.post(() => this.takeOver())
     await Promise.all([
-      guard(this.tail('incidents', (partition, record) => this.readIncident(partition, record))),
-      guard(this.tail('requests', (_partition, record) => decideRequest(this.on, decodeRequest(record.value ?? new Uint8Array()), record.time))),
+      guard(this.intake.listening()),
+      guard(this.intake.incidents()),
+      guard(this.intake.requests()),
       guard(this.watchConfig()),
     ])
     this.alarms.clearAll()
@@ -149,15 +166,23 @@ export class Term {
 
   /** Leases that ended meanwhile end first, so that no device is quarantined by an expired command; then all else goes on. */
   private takeOver(): void {
+    decideSwitchAtStart(this.on)
     for (const row of this.state.leases.values()) {
       if (row.state !== 'active') continue
       if (row.lease.until <= this.on.now()) decideLeaseEnd(this.on, row.lease.device)
       else this.on.alarm(`lease/${row.lease.device}`, row.lease.until)
     }
     for (const entry of this.state.outbox.values()) {
+      // It was never begun, and may gather more.
+      if (entry.tries === 0) {
+        this.on.alarm(`outbox/${entry.id}`, entry.due)
+        continue
+      }
       if (entry.kind === 'command') this.on.alarm(`outbox/${entry.id}`, Math.max(entry.due, this.on.now() + answerMs(entry.tries)))
       this.desk.afterCommit(() => this.start(entry))
     }
+    for (const { id, until } of this.state.silences.values()) this.on.alarm(`silence/${id}`, until)
+    this.on.alarm('waiting', this.on.now())
     this.desk.afterCommit(() => this.assertAll())
   }
 
@@ -166,6 +191,9 @@ export class Term {
     const [kind, name] = slash < 0 ? [key, ''] : [key.slice(0, slash), key.slice(slash + 1)]
     if (kind === 'lease') decideLeaseEnd(this.on, name)
     else if (kind === 'outbox') decideAttempt(this.on, name)
+    else if (kind === 'silence') decideSilenceEnd(this.on, name)
+    else if (kind === 'waiting') decideWaiting(this.on)
+    else if (kind === 'releases') decideReleases(this.on)
     else if (kind === 'config') decideConfigRepeat(this.on)
     else this.desk.afterCommit(() => this.assertAll())
   }
@@ -177,7 +205,10 @@ export class Term {
       ...laneOf(entry),
       perform: async () => {
         if (!this.state.outbox.has(entry.id)) return
-        const outcome = await this.effects.perform(entry)
+        const mayLeave = () => !isQuarantine(entry) || this.enforcement.mayLeave()
+        // It stays in the outbox, and is begun again once enforcement is on.
+        if (!mayLeave()) return
+        const outcome = await this.effects.perform(entry, mayLeave)
         this.desk.post(() => decideOutcome(this.on, entry.id, outcome))
       },
     })
@@ -192,10 +223,10 @@ export class Term {
 
   private async assertEach(rows: readonly LeaseRow[]): Promise<void> {
     for (const row of rows) {
-      if (this.stop.signal.aborted) return
+      if (this.stop.signal.aborted || !this.enforcement.mayLeave()) return
       // Decided anew since, perhaps not yet durably: the new command tells the state itself.
       if (this.state.leases.get(row.lease.device) !== row) continue
-      const outcome = await this.options.enforcer.assertDesired({ id: row.command, kind: 'quarantine', lease: row.lease })
+      const outcome = await this.options.enforcer.assertDesired({ id: row.command, kind: 'quarantine', lease: row.lease }, () => this.enforcement.mayLeave())
       if (outcome.status !== 'done') this.options.meters.errors.add(1, { reason: 'desired state not asserted' })
     }
   }
@@ -203,69 +234,16 @@ export class Term {
   private async commit(): Promise<void> {
     const writes = this.state.takeWrites()
     if (writes.length > 0) await this.options.owned.commit(writes, { next: this.state.next(), incarnation: '' })
+    this.enforcement.committed(this.state.offsets.get(offsetKey('requests', FLEET_PARTITION)) ?? 0)
+    this.view.renew()
     const { meters } = this.options
+    meters.enforcement.set(this.enforcement.mayLeave() ? 1 : 0)
+    meters.waiting.set(this.state.incidents.waitingCount)
+    meters.silences.set(this.state.silences.size)
     meters.leases.set(this.state.leases.size)
     meters.outbox.set(this.state.outbox.size)
     meters.openIncidents.set(this.state.incidents.size)
     if (!this.isFull()) for (const go of this.roomFor.splice(0)) go()
-  }
-
-  private async tail(topic: 'incidents' | 'requests', decide: (partition: number, record: StoredRecord) => void): Promise<void> {
-    const from = new Map<number, number>()
-    for (let partition = 0; partition < this.options.log.partitions; partition++) {
-      const offset = this.state.offsets.get(offsetKey(topic, partition))
-      if (offset !== undefined) from.set(partition, offset)
-    }
-    await this.options.log.tail(topic, from, (slice) => this.take(topic, slice, decide), this.stop.signal)
-  }
-
-  private async take(topic: Topic, slice: Slice, decide: (partition: number, record: StoredRecord) => void): Promise<void> {
-    const { partition, records } = slice
-    for (let start = 0; start < records.length; start += RECORDS_AT_ONCE) {
-      await this.room()
-      if (this.stop.signal.aborted) return
-      const chunk = records.slice(start, start + RECORDS_AT_ONCE)
-      await this.desk.decide(() => {
-        if (start === 0 && slice.lost > 0) this.noteLoss(offsetKey(topic, partition), slice.lost)
-        for (const record of chunk) this.decideRecord(topic, partition, record, decide)
-        const isLast = start + RECORDS_AT_ONCE >= records.length
-        this.state.offsets.set(offsetKey(topic, partition), isLast ? slice.next : chunk[chunk.length - 1]!.offset + 1)
-      })
-    }
-  }
-
-  private decideRecord(topic: Topic, partition: number, record: StoredRecord, decide: (partition: number, record: StoredRecord) => void): void {
-    try {
-      decide(partition, record)
-    } catch (error) {
-      if (!isPipelineError(error, 'BAD_RECORD')) throw error
-      this.options.meters.drops.add(1, { stage: 'respond', reason: 'bad-record' })
-      this.options.logger.warn({ error, topic, partition, offset: record.offset }, 'respond: a record that cannot be read was skipped')
-    }
-  }
-
-  private readIncident(partition: number, record: StoredRecord): void {
-    const said = decodeIncidentRecord(record.value ?? new Uint8Array())
-    const since = said.kind === 'revision' ? said.arrival : record.time
-    for (const change of this.reader.apply(partition, said, record.time)) {
-      this.desk.afterCommit(() => this.tell(change, since))
-      decideChange(this.on, change, since)
-    }
-    const mark = this.reader.mark(partition)
-    if (mark) this.state.marks.set(String(partition), mark)
-  }
-
-  private tell({ kind, incident }: Change, since: number): void {
-    const { id, device, cause, severity, revision, surprise } = incident
-    const fields = { incident: id, device, class: incident.class, cause, severity, revision, surprise, closedBy: incident.closedBy }
-    if (kind === 'opened') this.options.meters.toIncident.observe(Math.max(0, this.on.now() - since) / 1000)
-    this.options.logger[kind === 'updated' ? 'debug' : 'info'](fields, `incident ${kind}: ${incident.summary}`)
-  }
-
-  private noteLoss(place: string, lost: number): void {
-    this.on.tell('error', { place, lost }, 'respond: retention took records before they were read')
-    this.on.afterCommit(() => this.options.meters.drops.add(lost, { stage: 'respond', reason: 'retention' }))
-    this.state.record({ at: this.on.now(), kind: 'note', device: '', incident: '', action: 'loss', reason: `retention took ${lost} records of ${place} unread` })
   }
 
   /** Looks until the partitions say which config is in force; nothing else waits for it. */
@@ -288,8 +266,9 @@ export class Term {
     this.stage = 'working'
   }
 
+  /** While enforcement is off quarantines wait without end, and more don't come: people are to be told all the same. */
   private isFull(): boolean {
-    return this.commandsWaiting() >= this.options.limits.outbox
+    return this.enforcement.isOn() && this.commandsWaiting() >= this.options.limits.outbox
   }
 
   private commandsWaiting(): number {

@@ -1,14 +1,16 @@
-/** A notifier by HTTP: each revision POSTed as {id, incident}, signed when a secret is set. */
+/** A notifier by HTTP: each revision POSTed as {id, incident, …}, or those of a device together; each notice as {id, notice}; signed when a secret is set. */
 import { createHmac } from 'node:crypto'
 import { errorText } from '../core/errors.ts'
 import type { Clock } from '../ops/clock.ts'
-import type { Notification, Notifier, Outcome } from './notifier.ts'
+import type { Notifier, Outcome } from './notifier.ts'
 
 export interface WebhookOptions {
   readonly name: string
   readonly url: string
   /** Key of the HMAC in `X-Picket-Signature`; null: unsigned. */
   readonly secret: string | null
+  /** As `Notifier.gatherMs`. */
+  readonly gatherMs?: number
   readonly fetch: typeof globalThis.fetch
   readonly clock: Clock
 }
@@ -19,25 +21,28 @@ const TIMEOUT_MS = 10_000
 const PASSING: ReadonlySet<number> = new Set([408, 429])
 
 /** 2xx is done; 408, 429, 5xx and what the network does, again later; anything else, redirects too, failed: they are never followed. */
-export function createWebhook({ name, url, secret, fetch, clock }: WebhookOptions): Notifier {
+export function createWebhook(options: WebhookOptions): Notifier {
   return {
-    name,
-    async notify(notification) {
-      const body = JSON.stringify({ id: notification.id, incident: notification.incident } satisfies Notification)
-      const timeout = new AbortController()
-      const cancel = clock.after(TIMEOUT_MS, () => timeout.abort(new Error(`no answer within ${TIMEOUT_MS} ms`)))
-      try {
-        const headers = { 'content-type': 'application/json', 'user-agent': 'picket', ...signature(secret, body) }
-        const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal: timeout.signal })
-        await response.body?.cancel()
-        return outcomeOf(response.status)
-      } catch (error) {
-        // The URL may hold a secret, and what is told stands in the ledger and the log.
-        return { status: 'retry', detail: reasonOf(error).replaceAll(url, '(the URL)') }
-      } finally {
-        cancel()
-      }
-    },
+    name: options.name,
+    gatherMs: options.gatherMs ?? 0,
+    notify: (notification) => post(options, JSON.stringify(notification)),
+    say: (id, notice) => post(options, JSON.stringify({ id, notice })),
+  }
+}
+
+async function post({ url, secret, fetch, clock }: WebhookOptions, body: string): Promise<Outcome> {
+  const timeout = new AbortController()
+  const cancel = clock.after(TIMEOUT_MS, () => timeout.abort(new Error(`no answer within ${TIMEOUT_MS} ms`)))
+  try {
+    const headers = { 'content-type': 'application/json', 'user-agent': 'picket', ...signature(secret, body) }
+    const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal: timeout.signal })
+    await response.body?.cancel()
+    return outcomeOf(response.status)
+  } catch (error) {
+    // The URL may hold a secret, and what is told stands in the ledger and the log.
+    return { status: 'retry', detail: reasonOf(error).replaceAll(url, '(the URL)') }
+  } finally {
+    cancel()
   }
 }
 

@@ -3,6 +3,7 @@ import type { IncidentQuery, Page, Views } from '../../src/api/views.ts'
 import type { DeviceView } from '../../src/core/device.ts'
 import type { Incident } from '../../src/core/incident.ts'
 import type { Request } from '../../src/core/request.ts'
+import type { Standing } from '../../src/core/standing.ts'
 import type { Readiness } from '../../src/ops/health.ts'
 
 export function anIncident(fields: Partial<Incident> = {}): Incident {
@@ -30,12 +31,24 @@ export function aDevice(fields: Partial<DeviceView> = {}): DeviceView {
   return { id: 'p1', class: 'pump', labels: { class: 'pump' }, state: 'normal', learning: 1, lastSeen: 1_700_000_000_000, metrics: { vibration: 3.5 }, ...fields }
 }
 
+/** Enforcement on, a hundred devices' room, nothing silenced. */
+export function aStanding(fields: Partial<Standing> = {}): Standing {
+  return {
+    enforcement: { state: 'on', says: 'config', reason: '', by: '', since: null },
+    quarantines: { active: 0, atOnce: 100, lastMinute: 0, perMinute: 10, waiting: 0 },
+    silences: [],
+    silencedBy: () => [],
+    ...fields,
+  }
+}
+
 export interface FleetOptions {
   readonly incidents?: readonly Incident[]
   readonly devices?: readonly DeviceView[]
   /** Partitions whose devices can't be seen. */
   readonly missing?: readonly string[]
   readonly readiness?: Readiness
+  readonly standing?: Standing | null
   /** Stands in for the log: what it throws is what storing a request throws. */
   readonly store?: (request: Request) => Promise<void>
 }
@@ -64,6 +77,10 @@ export class Fleet implements Views {
     await this.options.store?.(request)
     this.requests.push(request)
     return request.id
+  }
+
+  standing(): Standing | null {
+    return this.options.standing === undefined ? aStanding() : this.options.standing
   }
 
   readiness(): Readiness {

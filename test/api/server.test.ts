@@ -211,7 +211,7 @@ describe('what operators ask', () => {
     [{ for: '10m', reason: ' ' }, 'reason: expected a text of 1 to 500 characters'],
     [{ for: '10m', reason: 'x'.repeat(501) }, 'reason: expected a text of 1 to 500 characters'],
     [{ for: '10m', reason: 'two\nlines' }, 'reason: expected a text without control characters'],
-    [{ for: '10m', reason: 'x', until: 5 }, "unknown key 'until', expected for or reason"],
+    [{ for: '10m', reason: 'x', until: 5 }, "unknown key 'until', expected for, reason or force"],
     [[], 'expected a JSON object'],
   ])('a quarantine of %j is 400', async (body, message) => {
     const { server, fleet } = setUp(known)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { makeServer } from '../../src/api/server.ts'
+import type { Backups } from '../../src/cli/backups.ts'
 import type { CliIo, Host, StopSignal } from '../../src/cli/io.ts'
 import type { LogDamage, LogReader } from '../../src/cli/log-reader.ts'
 import { runCli } from '../../src/cli/program.ts'
@@ -35,7 +36,7 @@ export function fetchOf(fleet: Fleet): typeof fetch {
     const url = new URL(String(input))
     if (url.hostname !== 'picket.test') throw new TypeError('fetch failed', { cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }) })
     const answer = await server.inject({
-      method: init?.method === 'POST' ? 'POST' : 'GET',
+      method: (init?.method ?? 'GET') as 'GET' | 'POST' | 'DELETE',
       url: `${url.pathname}${url.search}`,
       headers: (init?.headers ?? {}) as Record<string, string>,
       ...(typeof init?.body === 'string' ? { payload: init.body } : {}),
@@ -111,6 +112,7 @@ export interface LabOptions {
   readonly fetch?: typeof fetch
   readonly broker?: MemoryBroker
   readonly reader?: LogReader
+  readonly backups?: Backups
   readonly host?: MemoryHost
   readonly clock?: Clock
   readonly start?: StartPicket
@@ -136,12 +138,13 @@ export function makeLab(options: LabOptions = {}) {
     clock: options.clock ?? new ManualClock(),
     random: fixedRandom,
     connect: options.broker?.connect ?? unused('broker'),
+    backups: options.backups ?? { backUp: unused('backups'), restore: unused('backups') },
     openLog: options.reader ? async () => options.reader as LogReader : unused('reader'),
     host: options.host ?? new MemoryHost(),
   }
   const run = async (...args: readonly string[]): Promise<Ended> => {
     const code = await runCli(args, io, options.start ?? unused('start'))
-    return { code, ...printed, json: printed.stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as unknown) }
+    return { code, ...printed, json: printed.stdout.split('\n').filter((line) => /^\{.*\}$/.test(line)).map((line) => JSON.parse(line) as unknown) }
   }
   return { io, printed, run }
 }

@@ -23,14 +23,14 @@ describe('usage', () => {
     expect(stderr).not.toBe('')
   })
 
-  test.each([['run'], ['replay'], ['log'], ['log', 'read'], ['incidents'], ['devices'], ['quarantine'], ['release']])('picket %s %s --help ends with 0', async (...verb) => {
+  test.each([['run'], ['check'], ['schema'], ['replay'], ['log'], ['log', 'read'], ['incidents'], ['devices'], ['quarantine'], ['release']])('picket %s %s --help ends with 0', async (...verb) => {
     const { code, stdout } = await makeLab().run(...verb.filter(Boolean), '--help')
     expect(code).toBe(0)
     expect(stdout).toContain(`Usage: picket ${verb.filter(Boolean).join(' ')}`)
   })
 
   test('every verb but log takes --config and --set', async () => {
-    for (const verb of [['run'], ['replay'], ['log', 'read'], ['incidents'], ['devices'], ['quarantine'], ['release']]) {
+    for (const verb of [['run'], ['check'], ['replay'], ['log', 'read'], ['incidents'], ['devices'], ['quarantine'], ['release']]) {
       const { stdout } = await makeLab().run(...verb, '--help')
       expect(stdout).toContain('--config <file>')
       expect(stdout).toContain('--set <key=value>')
@@ -157,10 +157,10 @@ describe('incidents', () => {
 
 describe('devices', () => {
   test('are a table for people, no name of theirs steering the terminal', async () => {
-    const devices = [aDevice({ id: 'p\u001b[3\u202e', learning: 0.5, lastSeen: null, metrics: { a: 1.234567, b: true, c: null, d: 4, e: 5 } })]
+    const devices = [aDevice({ id: 'p\u001b[3\u202e', state: 'learning', learning: 0.29, lastSeen: null, metrics: { a: 1.234567, b: true, c: null, d: 4, e: 5 } })]
     const { stdout } = await makeLab({ fleet: new Fleet({ devices }) }).run('devices', ...URL_ARGS)
     expect(stdout).toBe(
-      'DEVICE         CLASS  STATE   LEARNT  LAST SEEN  METRICS\np\\x1b[3\\u202e  pump   normal  50%     –          a=1.2346 b=true c=null d=4 +1\n',
+      'DEVICE         CLASS  STATE          LAST SEEN  METRICS\np\\x1b[3\\u202e  pump   learning 29 %  –          a=1.2346 b=true c=null d=4 +1\n',
     )
   })
 

@@ -1,13 +1,13 @@
 /** What respond's tests are told of: incidents, settings, and adapters of its ports in memory that say what reached the far end. */
 import type { Incident } from '../../src/core/incident.ts'
-import type { ClassSettings, Settings } from '../../src/core/settings.ts'
+import type { ClassSettings, ResponsePolicy, Settings } from '../../src/core/settings.ts'
 import type { Stamp } from '../../src/core/position.ts'
 import type { IncidentRecord } from '../../src/log/revision.ts'
 import type { Logger } from '../../src/ops/logger.ts'
 import type { LabelValues, Metrics } from '../../src/ops/metrics.ts'
 import type { Random } from '../../src/ops/random.ts'
 import type { Ack, Command, Enforcer } from '../../src/respond/enforcer.ts'
-import type { Notification, Notifier, Outcome } from '../../src/respond/notifier.ts'
+import type { Notice, Notification, Notifier, Outcome } from '../../src/respond/notifier.ts'
 
 export const START = 1_700_000_000_000
 
@@ -27,7 +27,7 @@ export function stamp(offset: number, fields: Partial<Stamp> = {}): Stamp {
   return { incarnation: 'first', epoch: 1, position: { offset, index: 0 }, n: 0, ...fields }
 }
 
-export function revision(offset: number, body: Incident, fields: Partial<Stamp> = {}): IncidentRecord {
+export function revision(offset: number, body: Incident, fields: Partial<Stamp> = {}): Extract<IncidentRecord, { kind: 'revision' }> {
   return { kind: 'revision', stamp: stamp(offset, fields), arrival: body.updatedAt, incident: body }
 }
 
@@ -38,7 +38,7 @@ export function opened(offset: number, epoch: number, ids: readonly string[], fi
 function classSettings(quarantine: ClassSettings['quarantine']): ClassSettings {
   return {
     budget: { alarms: 1, perMs: 30 * 86_400_000 }, backfill: false, reports: 'periodic', heartbeatMs: null, silence: true, warmup: 100,
-    quarantine, metrics: {},
+    quarantine, timezone: 'UTC', metrics: {},
   }
 }
 
@@ -49,12 +49,17 @@ export const SETTINGS: Settings = {
     pump: classSettings({ from: 'critical', forMs: 600_000 }),
     monitor: classSettings(null),
   },
+  sites: {},
+  devices: {},
   detectors: ['level'],
   capacity: { devices: 100, series: 1_000, classes: 10, incidents: 100 },
   limits: { metricsPerDevice: 64, newSeriesPerMinute: 100 },
   toleranceMs: 300_000,
   expireMs: 86_400_000,
 }
+
+/** No bound that a test meets unless it is about it. */
+export const UNGOVERNED: ResponsePolicy = { enforcement: 'on', quarantines: { perMinute: 1_000, atOnce: 10_000, group: null } }
 
 export const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
@@ -104,8 +109,17 @@ export class MemoryNotifier implements Notifier {
   /** What it answers next; takes and then goes on with `done`. */
   readonly answers: Outcome[] = []
 
-  constructor(name = 'people') {
+  readonly notices: { readonly id: string; readonly notice: Notice }[] = []
+  readonly gatherMs: number
+
+  constructor(name = 'people', gatherMs = 0) {
     this.name = name
+    this.gatherMs = gatherMs
+  }
+
+  async say(id: string, notice: Notice): Promise<Outcome> {
+    this.notices.push({ id, notice })
+    return this.answers.shift() ?? DONE
   }
 
   async notify(notification: Notification): Promise<Outcome> {
@@ -122,10 +136,14 @@ export class MemoryEnforcer implements Enforcer {
   answers: readonly Ack['status'][] = []
   /** Runs before a command reaches the device. */
   onSend: (command: Command) => void = () => undefined
+  /** A broker so slow that a command is on its way until this is over. */
+  onWay: (command: Command) => Promise<void> = async () => undefined
   private each: (ack: Ack) => Promise<void> = async () => undefined
 
-  async send(command: Command): Promise<Outcome> {
+  async send(command: Command, mayLeave: () => boolean = () => true): Promise<Outcome> {
     this.onSend(command)
+    await this.onWay(command)
+    if (!mayLeave()) return { status: 'retry', detail: 'withheld' }
     this.commands.push(command)
     for (const status of this.answers) void this.answer(command, status)
     return DONE

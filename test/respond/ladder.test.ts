@@ -5,7 +5,7 @@ import { rungOf } from '../../src/respond/ladder.ts'
 import { closing, incident, SETTINGS } from './fleet.ts'
 
 function rung(fields: Partial<Incident>, { isLeased = false, notifiers = 1 } = {}) {
-  return rungOf({ settings: SETTINGS, incident: incident(fields), isLeased, notifiers })
+  return rungOf({ settings: SETTINGS, incident: incident(fields), isLeased, released: null, past: null, notifiers })
 }
 
 describe('the ladder', () => {
@@ -21,6 +21,14 @@ describe('the ladder', () => {
 
   it('never quarantines a class that says never', () => {
     expect(rung({ class: 'monitor' })).toEqual({ rung: 'notify' })
+  })
+
+  it('obeys what the device’s site and the device itself say over the class', () => {
+    const settings = { ...SETTINGS, sites: { north: { quarantine: { forMs: 5_000 } } }, devices: { dear: { quarantine: null } } }
+    const labels = { site: 'north' }
+    const of = (fields: Partial<Incident>) => rungOf({ settings, incident: incident({ labels, ...fields }), isLeased: false, released: null, past: null, notifiers: 1 })
+    expect(of({ severity: 'critical' })).toEqual({ rung: 'quarantine', forMs: 5_000 })
+    expect(of({ severity: 'critical', device: 'dear' })).toEqual({ rung: 'notify' })
   })
 
   it.each(['silence', 'clock', 'loss', 'capacity', 'common'] as const)('never quarantines for %s', (cause) => {

@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { verifyChain } from './chain.ts'
 import type { LedgerHead } from '../../src/respond/ledger.ts'
-import { closing, incident } from './fleet.ts'
+import { encodeIncidentRecord } from '../../src/log/revision.ts'
+import { closing, incident, revision, START } from './fleet.ts'
 import { PUMP_PARTITION, Stage } from './stage.ts'
 
 const MINUTE = 60_000
@@ -287,4 +288,75 @@ it('quarantines nobody for an incident that is closed when it is first read', as
   const { enforcer } = await stage.start()
   await stage.tell(closing())
   expect(enforcer.commands).toEqual([])
+})
+
+describe('a person’s release', () => {
+  it('holds while the incident is as severe as it was', async () => {
+    const { enforcer } = await stage.start()
+    enforcer.answers = ['done']
+    await stage.tell(incident({ class: 'valve', severity: 'major' }))
+    await stage.ask({ kind: 'release' })
+    await stage.tell(incident({ class: 'valve', severity: 'minor', revision: 2 }))
+    await stage.tell(incident({ class: 'valve', severity: 'major', revision: 3 }))
+    await stage.tell(incident({ class: 'valve', severity: 'major', revision: 4 }))
+    expect(enforcer.commands.map(({ kind }) => kind)).toEqual(['quarantine', 'release'])
+    expect(stage.lines().filter(({ outcome }) => outcome === 'held')).toMatchObject([{ reason: 'a person released the device' }])
+  })
+
+  it('is over when the incident becomes more severe than it was, or another opens', async () => {
+    const { enforcer } = await stage.start()
+    enforcer.answers = ['done']
+    await stage.tell(incident({ class: 'valve', severity: 'major' }))
+    await stage.ask({ kind: 'release' })
+    await stage.tell(incident({ class: 'valve', severity: 'critical', revision: 2 }))
+    expect(enforcer.commands.map(({ kind }) => kind)).toEqual(['quarantine', 'release', 'quarantine'])
+    await stage.ask({ kind: 'release', id: 'request-2' })
+    await stage.tell(incident({ class: 'valve', severity: 'major', id: 'incident-2' }))
+    expect(enforcer.commands.at(-1)).toMatchObject({ kind: 'quarantine', lease: { incident: 'incident-2' } })
+  })
+
+  it('holds under the next leader', async () => {
+    const first = await stage.start()
+    first.enforcer.answers = ['done']
+    await stage.tell(incident())
+    await stage.ask({ kind: 'release' })
+    await first.stop()
+    const { enforcer } = await stage.start()
+    await stage.tell(incident({ revision: 2 }))
+    expect(enforcer.commands).toEqual([])
+  })
+})
+
+describe('a revision of the past', () => {
+  it('quarantines nobody when a later one at hand closes its incident', async () => {
+    const { enforcer, metrics, notifier } = await stage.start()
+    await stage.append('incidents', PUMP_PARTITION, ...[incident(), closing()].map((body, i) => encodeIncidentRecord(revision(500 + i, body))))
+    expect(enforcer.commands).toEqual([])
+    expect(notifier.received.map(({ response }) => response?.reason)).toEqual(['closed by a later revision at hand', undefined])
+    expect(metrics.value('picket_commands_total{kind=quarantine,outcome=held}')).toBe(1)
+  })
+
+  it('quarantines nobody when it is older than ten minutes', async () => {
+    const { enforcer, notifier } = await stage.start()
+    await stage.put({ ...revision(500, incident()), arrival: START - 10 * MINUTE - 1 })
+    expect(enforcer.commands).toEqual([])
+    expect(notifier.received).toMatchObject([{ response: { quarantine: 'held', reason: 'older than 10 minutes' } }])
+    await stage.put({ ...revision(501, incident({ revision: 2 })), arrival: START - 10 * MINUTE })
+    expect(enforcer.commands).toHaveLength(1)
+  })
+})
+
+it('says how many records it has not decided on', async () => {
+  const { responder, metrics, log, stop } = await stage.start()
+  const flush = log.stall()
+  await stage.tell(incident())
+  await stage.tell(incident({ revision: 2 }))
+  await responder.measure()
+  const key = `picket_respond_lag_records{topic=incidents,partition=${PUMP_PARTITION}}`
+  expect(metrics.value(key)).toBe(1)
+  flush()
+  await stage.clock.advance(0)
+  await responder.measure()
+  expect(metrics.value(key)).toBe(0)
+  await stop()
 })

@@ -1,9 +1,9 @@
 /** Respond on a memory log under a hand-moved clock, with what stands in the log and what reached the far end to look at. */
 import { partitionOf } from '../../src/core/hash.ts'
 import type { Incident } from '../../src/core/incident.ts'
-import { encodeRequest } from '../../src/core/request.ts'
+import { encodeRequest, FLEET_PARTITION } from '../../src/core/request.ts'
 import type { Request } from '../../src/core/request.ts'
-import type { Settings } from '../../src/core/settings.ts'
+import type { ResponsePolicy, Settings } from '../../src/core/settings.ts'
 import { decodeControl, encodeControl, isControl } from '../../src/log/control.ts'
 import type { Control } from '../../src/log/control.ts'
 import type { Owned, Topic } from '../../src/log/log.ts'
@@ -14,12 +14,12 @@ import type { IncidentRecord } from '../../src/log/revision.ts'
 import { parseLine } from '../../src/respond/ledger.ts'
 import type { Line } from '../../src/respond/ledger.ts'
 import type { Logger } from '../../src/ops/logger.ts'
-import type { ResponderLimits } from '../../src/respond/outbox.ts'
+import type { ResponderLimits } from '../../src/respond/deciding.ts'
 import { createResponder } from '../../src/respond/responder.ts'
 import type { Responder } from '../../src/respond/responder.ts'
 import type { LeaseRow } from '../../src/respond/state.ts'
 import { ManualClock } from '../clock.ts'
-import { CountingMetrics, MemoryEnforcer, MemoryNotifier, revision, SETTINGS, silent, START, steady } from './fleet.ts'
+import { CountingMetrics, MemoryEnforcer, MemoryNotifier, revision, SETTINGS, silent, START, steady, UNGOVERNED } from './fleet.ts'
 
 export const PARTITIONS = 2
 export const PUMP_PARTITION = partitionOf('pump-1', PARTITIONS)
@@ -28,6 +28,7 @@ export interface ProcessOptions {
   readonly settings?: Settings
   readonly settingsHash?: string
   readonly limits?: Partial<ResponderLimits>
+  readonly policy?: ResponsePolicy
   readonly notifiers?: readonly MemoryNotifier[]
   readonly logger?: Logger
   /** Sees the log before it is led on. */
@@ -71,9 +72,9 @@ export class Stage {
     const enforcer = new MemoryEnforcer()
     const notifier = new MemoryNotifier()
     const metrics = new CountingMetrics()
-    const { settings = SETTINGS, settingsHash = 'hash-1', limits = {}, notifiers = [notifier], logger = silent, onLog, around = (owned) => owned } = options
+    const { settings = SETTINGS, settingsHash = 'hash-1', limits = {}, policy = UNGOVERNED, notifiers = [notifier], logger = silent, onLog, around = (owned) => owned } = options
     onLog?.(log)
-    const responder = createResponder({ log, clock: this.clock, random: steady, metrics, logger, settings, settingsHash, notifiers, enforcer, limits })
+    const responder = createResponder({ log, clock: this.clock, random: steady, metrics, logger, settings, settingsHash, policy, notifiers, enforcer, limits })
     const stop = new AbortController()
     const ended = log.lead('respond', (owned) => responder.run(around(owned)), stop.signal)
     await this.clock.advance(0)
@@ -88,7 +89,8 @@ export class Stage {
 
   /** A detector's revision of an incident, at the next position. */
   async tell(body: Incident, partition = PUMP_PARTITION): Promise<void> {
-    await this.put(revision(this.offset++, body), partition)
+    const said = revision(this.offset++, body)
+    await this.put({ ...said, arrival: this.clock.now() }, partition)
   }
 
   async put(record: IncidentRecord, partition = PUMP_PARTITION): Promise<void> {
@@ -102,7 +104,8 @@ export class Stage {
   /** Several in one record slice. */
   async askAll(...requests: readonly (Partial<Request> & Pick<Request, 'kind'>)[]): Promise<void> {
     const usual = { id: 'request-1', device: 'pump-1', forMs: null, incident: '', reason: 'to be safe', by: 'ana', at: this.clock.now() }
-    await this.append('requests', PUMP_PARTITION, ...requests.map((request) => encodeRequest({ ...usual, ...request })))
+    const partition = requests[0]?.device === '' ? FLEET_PARTITION : PUMP_PARTITION
+    await this.append('requests', partition, ...requests.map((request) => encodeRequest({ ...usual, ...request })))
   }
 
   async append(topic: Topic, partition: number, ...values: readonly Uint8Array[]): Promise<void> {

@@ -5,7 +5,7 @@ import type { IncomingHttpHeaders, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/ops/clock.ts'
-import type { Notification } from '../../src/respond/notifier.ts'
+import type { Notice, Notification } from '../../src/respond/notifier.ts'
 import { createWebhook } from '../../src/respond/webhook.ts'
 import { ManualClock } from '../clock.ts'
 import { incident, MemoryNotifier } from './fleet.ts'
@@ -71,6 +71,7 @@ describe('a webhook as a notifier', () => {
   notifierContract(async () => ({
     notifier: webhook(),
     received: () => receiver.posts.map(({ body }) => JSON.parse(body) as Notification),
+    said: () => receiver.posts.map(({ body }) => JSON.parse(body) as { id: string; notice: Notice }),
     refuseNext: () => receiver.statuses.push(503),
     close: async () => undefined,
   }))
@@ -86,7 +87,7 @@ describe('the memory notifier', () => {
       if (outcome.status === 'done') received.push(notification)
       return outcome
     }
-    return { notifier, received: () => received, refuseNext: () => notifier.answers.push({ status: 'retry', detail: '' }), close: async () => undefined }
+    return { notifier, received: () => received, said: () => notifier.notices, refuseNext: () => notifier.answers.push({ status: 'retry', detail: '' }), close: async () => undefined }
   })
 })
 

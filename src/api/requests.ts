@@ -1,0 +1,90 @@
+/** The resources that operators change something by: each a request to respond, stored before it is answered; and what respond stands at. */
+import type { FastifyInstance } from 'fastify'
+import type { Request } from '../core/request.ts'
+import type { Standing } from '../core/standing.ts'
+import { conflict, echoed, notFound, unavailable } from './answers.ts'
+import { readEnforcement, readQuarantine, readRelease, readSilence } from './bodies.ts'
+import { knownDevice, readId } from './known.ts'
+import type { WithId } from './known.ts'
+import { MAX_ID, MAX_REASON, readPage, readQuery, readText } from './parse.ts'
+import type { ApiOptions } from './server.ts'
+import type { Views } from './views.ts'
+
+type Ask = (wanted: Pick<Request, 'kind'> & Partial<Request>) => Promise<string>
+
+export function addRequests(server: FastifyInstance, { app, clock, random }: ApiOptions): void {
+  const ask: Ask = (wanted) =>
+    app.request({ device: '', forMs: null, reason: '', incident: '', ...wanted, id: random.id(), by: 'api', at: Math.round(clock.now()) })
+  addDeviceRequests(server, app, ask)
+  addEnforcement(server, app, ask)
+  addSilences(server, app, ask)
+}
+
+function addDeviceRequests(server: FastifyInstance, app: Views, ask: Ask): void {
+  server.post<WithId>('/api/v1/devices/:id/quarantine', async (request, reply) => {
+    readQuery(request.query, [])
+    const { force, ...wanted } = readQuarantine(request.body)
+    const device = knownDevice(app, readId(request.params))
+    refuseInVain(app.standing(), force)
+    return reply.code(202).send({ request: await ask({ kind: 'quarantine', device, ...wanted, ...(force ? { force } : {}) }) })
+  })
+  server.post<WithId>('/api/v1/devices/:id/release', async (request, reply) => {
+    readQuery(request.query, [])
+    const wanted = readRelease(request.body)
+    const device = knownDevice(app, readId(request.params))
+    return reply.code(202).send({ request: await ask({ kind: 'release', device, ...wanted }) })
+  })
+}
+
+/** What respond would only refuse is said at once; it decides again by itself. Throws 409. */
+function refuseInVain(standing: Standing | null, force: boolean): void {
+  if (!standing) return
+  const { enforcement, quarantines } = standing
+  if (enforcement.state === 'off') throw conflict(`enforcement is off (${enforcement.reason}): no device is quarantined until it is on again`)
+  if (!force && quarantines.active >= quarantines.atOnce)
+    throw conflict(`${quarantines.active} devices are quarantined, respond.quarantines.atOnce allows ${quarantines.atOnce}: release one, or go beyond it with force`)
+}
+
+function addEnforcement(server: FastifyInstance, app: Views, ask: Ask): void {
+  server.get('/api/v1/enforcement', async (request) => {
+    readQuery(request.query, [])
+    const { enforcement, quarantines } = standingOf(app)
+    return { ...enforcement, quarantines }
+  })
+  server.post('/api/v1/enforcement', async (request, reply) => {
+    readQuery(request.query, [])
+    const wanted = readEnforcement(request.body)
+    const says = app.standing()?.enforcement
+    if (wanted.state === 'on' && says?.state === 'off' && says.says === 'config')
+      throw conflict(`${says.reason}, which wins over what is asked: change it there and start Picket again`)
+    return reply.code(202).send({ request: await ask({ kind: 'enforcement', ...wanted }) })
+  })
+}
+
+function addSilences(server: FastifyInstance, app: Views, ask: Ask): void {
+  server.get('/api/v1/silences', async (request) => {
+    const { limit, after } = readPage(readQuery(request.query, ['limit', 'after']))
+    const { silences } = standingOf(app)
+    const start = after === null ? 0 : silences.findIndex(({ id }) => id === after) + 1
+    return { silences: silences.slice(start, start + limit) }
+  })
+  server.post('/api/v1/silences', async (request, reply) => {
+    readQuery(request.query, [])
+    const wanted = readSilence(request.body)
+    return reply.code(202).send({ request: await ask({ kind: 'silence', ...wanted }) })
+  })
+  server.delete<WithId>('/api/v1/silences/:id', async (request, reply) => {
+    const query = readQuery(request.query, ['reason'])
+    const reason = query.reason === null ? '' : readText(query.reason, 'query: reason', MAX_REASON)
+    const silence = readText(readId(request.params), 'path: the id', MAX_ID)
+    if (!standingOf(app).silences.some(({ id }) => id === silence)) throw notFound(`silence '${echoed(silence)}': none in force; GET /api/v1/silences lists those that are`)
+    return reply.code(202).send({ request: await ask({ kind: 'unsilence', silence, reason }) })
+  })
+}
+
+/** Throws 503. */
+function standingOf(app: Views): Standing {
+  const standing = app.standing()
+  if (!standing) throw unavailable('respond is not at work in this process: it is starting, or another leads it')
+  return standing
+}
