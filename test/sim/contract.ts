@@ -99,6 +99,8 @@ export class ContractSide {
     if (state === 'quarantined' && left > 0 && !this.#quarantined && !this.#released(generation))
       this.#execute({ kind: 'quarantine', id: '', generation }, left)
     if (state === 'normal' && this.#quarantined) this.#execute({ kind: 'release', id: '', generation }, 0)
+    // Released while it was away: it is not bound again by what is older.
+    if (state === 'normal') this.#generation = generation
   }
 
   #released(generation: number): boolean {

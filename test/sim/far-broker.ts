@@ -15,6 +15,8 @@ export interface Published {
   readonly device: string
   readonly kind: 'command' | 'desired'
   readonly payload: string
+  /** Simulated ms. */
+  readonly at: number
 }
 
 export interface FarBrokerOptions {
@@ -85,7 +87,7 @@ export class FarBroker {
     const [, level = '', kind] = topic.split('/')
     const device = decodeURIComponent(level)
     if (kind !== 'command' && kind !== 'desired') throw new Error(`published under ${topic}, which is no topic of the contract`)
-    this.published.push({ device, kind, payload })
+    this.published.push({ device, kind, payload, at: this.#options.world.time })
     if (retain) this.#retained.set(topic, payload)
     this.#options.world.after(this.#options.latencyMs, () => this.#online.get(device)?.take(kind, payload, false))
   }

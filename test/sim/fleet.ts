@@ -39,11 +39,13 @@ export interface Wiring {
 const BASE: ClassSettings = {
   budget: { alarms: 1, perMs: 30 * 86_400_000 },
   backfill: false,
-  reports: 'periodic',
+  // They change their pace by plan, see `paceOf`: nobody falls behind.
+  reports: 'scheduled',
   heartbeatMs: null,
   silence: true,
   warmup: 60,
   quarantine: null,
+  timezone: 'UTC',
   metrics: {},
 }
 
@@ -64,7 +66,9 @@ function settings(quarantineMs: number, capacity: number): Settings {
       valve: { ...BASE, quarantine: { from: 'critical', forMs: quarantineMs }, heartbeatMs: 5_000, metrics: limit('major') },
       meter: { ...BASE, metrics: limit('critical') },
     },
-    detectors: ['level', 'limits', 'silence'],
+    sites: {},
+    devices: {},
+    detectors: ['level', 'season', 'drift', 'stuck', 'limits', 'silence', 'rate', 'clock', 'shape'],
     capacity: { devices: capacity, series: 4 * capacity, classes: 8, incidents: capacity },
     limits: { metricsPerDevice: 8, newSeriesPerMinute: 30 },
     toleranceMs: 300_000,

@@ -5,6 +5,7 @@ import type { FarBroker } from './far-broker.ts'
 import type { FarDevice } from './far-device.ts'
 import { BUSY, HEAL_AT } from './fleet.ts'
 import type { LogFaults } from './log-faults.ts'
+import type { Operators } from './operators.ts'
 import type { SimOptions } from './options.ts'
 import type { SimProcess } from './process.ts'
 import type { Strays } from './strays.ts'
@@ -20,6 +21,7 @@ export interface Stage {
   readonly broker: FarBroker
   readonly faults: LogFaults
   readonly strays: Strays
+  readonly operators: Operators
   readonly embedded: boolean
 }
 
@@ -31,7 +33,7 @@ const OPERATIONS = ['append', 'flush', 'commit', 'commit', 'fence', 'read'] as c
 type Deed = (stage: Stage, draw: Prng) => void
 
 export function scheduleMischief(stage: Stage, draw: Prng): void {
-  const { crashes, owners, leaders, clocks, network, log, far, configChange } = stage.options
+  const { crashes, owners, leaders, clocks, network, log, far, configChange, operators } = stage.options
   const deeds: readonly (readonly [string, number, Deed])[] = [
     ['crash', crashes.betweenEvents, crash],
     ['crash between awaits', crashes.betweenAwaits, crashBetweenAwaits],
@@ -43,6 +45,9 @@ export function scheduleMischief(stage: Stage, draw: Prng): void {
     ['break', network.breaks, (_, own) => own.pick(stage.devices).hangUp()],
     ['refusal', log.refusals, (_, own) => stage.faults.refuse(own.pick(stage.processes).name, own.between(50, 3_000))],
     ['loss', log.losses, () => stage.faults.lose()],
+    ['release', operators.releases, (_, own) => stage.operators.release(own)],
+    ['silence', operators.silences, (_, own) => stage.operators.silence(own)],
+    ['switch', operators.switches, (_, own) => stage.operators.throwSwitch(own)],
     ['reboot', far.reboots ? 2 : 0, reboot],
     ['reboot of a quarantined device', far.reboots ? 8 : 0, rebootQuarantined],
   ]

@@ -62,7 +62,13 @@ export interface SimOptions {
     readonly webhookFails: number
   }
   readonly configChange: boolean
+  /** What people ask: how often each. */
+  readonly operators: { readonly releases: number; readonly silences: number; readonly switches: number }
+  readonly governor: { readonly perMinute: number; readonly atOnce: number }
 }
+
+/** No bound that so small a fleet meets. */
+const UNGOVERNED = { perMinute: 100, atOnce: 100 }
 
 /** Draws a seed's options; a kind of fault that is switched off is 0, false or 'none' whole. */
 export function drawOptions(seed: number): SimOptions {
@@ -81,7 +87,7 @@ export function drawOptions(seed: number): SimOptions {
     refusals: count(0.35, 1, 4),
     halfFlushes: some(0.3, 0.002, 0.02),
     losses: count(0.4, 1, 4),
-    doubts: some(0.3, 0.01, 0.06),
+    doubts: some(0.3, 0.01, 0.15),
     survivors: draw.pick(['none', 'some', 'all'] as const),
     strays: is(0.5),
   }
@@ -119,6 +125,8 @@ export function drawOptions(seed: number): SimOptions {
       webhookFails: some(0.5, 0.1, 0.6),
     },
     configChange: is(0.3),
+    operators: { releases: count(0.3, 1, 3), silences: count(0.25, 1, 2), switches: count(0.3, 1, 2) },
+    governor: calm ? UNGOVERNED : draw.pick([UNGOVERNED, UNGOVERNED, { perMinute: 1, atOnce: 2 }, { perMinute: 3, atOnce: 1 }]),
   }
 }
 

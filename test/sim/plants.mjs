@@ -74,8 +74,8 @@ export const PLANTS = [
     edits: [
       {
         file: 'src/respond/effects.ts',
-        find: '      return await notifier.notify({ id: entry.id, incident: entry.incident })\n',
-        replace: '      return await notifier.notify({ id: `${entry.id}-${entry.tries}`, incident: entry.incident })\n',
+        find: '      return await notifier.notify(notificationOf(entry))\n',
+        replace: '      return await notifier.notify({ ...notificationOf(entry), id: `${entry.id}-${entry.tries}` })\n',
       },
     ],
   },

@@ -12,7 +12,7 @@ const KINDS: readonly ((n: number) => Buffer)[] = [
   (n) => Buffer.from(`{"ts": "yesterday", "n": ${n}}`),
   (n) => Buffer.from(JSON.stringify({ n, text: 'x'.repeat(5_000) })),
   (n) => Buffer.from(JSON.stringify(Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`m${i}`, n])))),
-  (n) => Buffer.from(`"${n}"`),
+  (n) => Buffer.from(`"${n}" "${n}"`),
   (n) => Buffer.from(`NaN ${n}`),
 ]
 

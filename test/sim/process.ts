@@ -23,6 +23,7 @@ const LIMITS: IngestLimits = {
   payloadBytes: 4_096,
   nesting: 8,
   fields: 64,
+  samples: 64,
   nameLength: 128,
   metricsPerDevice: 8,
   knownDevices: 100,
@@ -122,7 +123,7 @@ export class SimProcess {
         metrics,
         logger,
       },
-      { name: this.name, settings: SETTINGS[this.version], settingsHash: this.version, limits: LIMITS, checkpoint: options.checkpoint },
+      { name: this.name, settings: SETTINGS[this.version], settingsHash: this.version, limits: LIMITS, checkpoint: options.checkpoint, policy: { enforcement: 'on', quarantines: { ...options.governor, group: null } } },
     )
     started.then(
       (app) => {

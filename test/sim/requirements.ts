@@ -1,4 +1,5 @@
 /** What must hold after every run, whatever went wrong in it; asked of the log and the far end, and of nothing in between. */
+import { governorHeld, switchObeyed } from './required-bounds.ts'
 import { deliveredAsTold, eachAnomalyOnce, shownAsTold } from './required-incidents.ts'
 import { lastAsLogged } from './required-last.ts'
 import { ackedStand } from './required-messages.ts'
@@ -18,6 +19,8 @@ const REQUIREMENTS: readonly (readonly [string, Requirement])[] = [
   ['the ledger is one sound chain', ledgerSound],
   ['respond is at rest: no lease, no outbox, nothing open', respondAtRest],
   ['the quarantines are those the policy asks for', quarantinesAsExpected],
+  ['the governor’s bounds were never exceeded', governorHeld],
+  ['no quarantine left while enforcement was off', switchObeyed],
   ['rows hold the newest readings', lastAsLogged],
   ['rows and incidents are those of a run without a crash', rowsAsReplayed],
 ]

@@ -12,6 +12,7 @@ import { drawFleet, HEAL_AT, IDLE_FROM } from './fleet.ts'
 import { simLogger, SimMetrics } from './instruments.ts'
 import { LogFaults } from './log-faults.ts'
 import { scheduleMischief, type Stage } from './mischief.ts'
+import { Operators } from './operators.ts'
 import type { SimOptions } from './options.ts'
 import { SimProcess, STOP_MS } from './process.ts'
 import { live, type Raw } from './reader.ts'
@@ -121,7 +122,8 @@ export function build(options: SimOptions, problems: string[], write: ((line: st
   )
   for (const process of processes) world.after(draw.between(0, 500), () => process.start())
   const clocks = [...new Set([...hosts, logClock])]
-  const stage: Stage = { world, options, cluster, processes, devices, clocks, broker, faults, strays, embedded }
+  const operators = new Operators({ world, options, processes, devices })
+  const stage: Stage = { world, options, cluster, processes, devices, clocks, broker, faults, strays, operators, embedded }
   scheduleMischief(stage, draw.fork('mischief'))
   return { stage, webhook }
 }
@@ -181,7 +183,7 @@ async function unfinished(stage: Stage): Promise<string | null> {
     if (device.contract.isQuarantined) return `${device.id} is quarantined`
     if (!device.isQuiet) return `${device.id} has messages that nobody acknowledges`
   }
-  for (const key of live(stage.cluster.dump('leases', 0)).keys()) if (/^(outbox|lease|incident)\//.test(key)) return `respond keeps ${key}`
+  for (const key of live(stage.cluster.dump('leases', 0)).keys()) if (/^(outbox|lease|incident|silence|owed)\//.test(key)) return `respond keeps ${key}`
   for (const process of stage.processes) {
     const readiness = process.app?.readiness()
     // Who owns no partition says so; that is for its log to mend.

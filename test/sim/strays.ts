@@ -55,6 +55,7 @@ export class Strays {
       read: (topic, partition, from, limit) => log.read(topic, partition, from, limit),
       bounds: (topic, partition) => log.bounds(topic, partition),
       flushed: () => log.flushed(),
+      reasons: () => log.reasons(),
       close: () => log.close(),
     }
     return { log: whole, killed: () => unsure.forEach((stray) => this.#await(stray, LOOKS)) }

@@ -51,7 +51,8 @@ export class WebhookReceiver {
 
   #take(init: RequestInit): void {
     const body = String(init.body)
-    const { id, incident } = JSON.parse(body) as { id: string; incident: unknown }
+    const { id, incident } = JSON.parse(body) as { id: string; incident?: unknown }
+    if (incident === undefined) return // a notice, about no incident
     const text = JSON.stringify(incident)
     const known = this.deliveries.get(id)
     if (known && known.incident !== text) this.problems.push(`webhook ${id} was delivered with two bodies`)
