@@ -1,5 +1,5 @@
 /** Control records: what stands among the frames of a readings partition without being one; ingest and respond write them, detect obeys. */
-import type { Settings } from '../core/settings.ts'
+import { completeSettings, type Settings } from '../core/settings.ts'
 import { PipelineError } from '../core/errors.ts'
 import { loadSchema } from './schema.ts'
 
@@ -62,7 +62,7 @@ export function decodeControl(bytes: Uint8Array): Control {
 
 function parseSettings(text: string): Settings {
   try {
-    return JSON.parse(text) as Settings
+    return completeSettings(JSON.parse(text) as Settings)
   } catch (cause) {
     throw new PipelineError('BAD_RECORD', 'config record without readable settings', { cause })
   }

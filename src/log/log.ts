@@ -162,6 +162,9 @@ export interface Log {
   /** Resolves when everything appended so far by this process is durable; rejects as `Appended.flushed` does. */
   flushed(): Promise<void>
 
+  /** Why it takes nothing now, in words for people; empty as a rule. */
+  reasons(): readonly string[]
+
   /** Ends consuming and leading first. Nothing appended is left unflushed. */
   close(): Promise<void>
 }

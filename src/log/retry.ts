@@ -14,18 +14,24 @@ export interface RetryOptions {
   readonly passing?: (error: PipelineError, pauseMs: number) => void
 }
 
+/** To be called by the work when it got somewhere, such as to a commit: what it meets after that is no reason to wait for long. */
+export type Progress = () => void
+
 /**
  * Runs `work` over and over until `signal` aborts, with a pause between that doubles up to 5 s and starts small again after work that
- * lasted longer than that. Throws what isn't retriable.
+ * made progress or lasted longer than that. Throws what isn't retriable.
  */
-export async function untilStopped(work: () => Promise<void>, options: RetryOptions): Promise<void> {
+export async function untilStopped(work: (progress: Progress) => Promise<void>, options: RetryOptions): Promise<void> {
   const { clock, signal, passing } = options
   let pause = FIRST_PAUSE_MS
+  const progress = () => {
+    pause = FIRST_PAUSE_MS
+  }
   while (!signal.aborted) {
     const started = clock.monotonic()
     let met: PipelineError | undefined
     try {
-      await work()
+      await work(progress)
     } catch (error) {
       if (!isPipelineError(error) || !error.retriable) throw error
       met = error

@@ -31,6 +31,8 @@ export interface TakeoverOptions extends Layout {
   readonly topic: 'state' | 'leases'
   readonly partition: number
   readonly signal: AbortSignal
+  /** Told of each commit that landed, but for the takeover's own. */
+  readonly progress: () => void
 }
 
 /** The one leader with state of its own; the others' names lead nothing but themselves. */
@@ -100,6 +102,7 @@ class Owner implements Owned {
     }
     assert(this.#stage === 'restored', 'commit comes after restore')
     await this.#transact(writes, cut)
+    this.#options.progress()
   }
 
   async #read(each: (key: string, value: Uint8Array) => void): Promise<Header | undefined> {

@@ -33,6 +33,13 @@ describe('a control record', () => {
     expect(encodeControl(configOf(1, turned))).toEqual(encodeControl(configOf(1, settings)))
   })
 
+  it('from before settings had sites, devices and time zones is read with their defaults', () => {
+    const { sites: _, devices: __, ...settings } = settingsOf()
+    const { timezone: ___, ...klass } = classOf()
+    const older = { ...settings, classes: { default: klass } } as unknown as ReturnType<typeof settingsOf>
+    expect(decodeControl(encodeControl(configOf(1, older))).body).toMatchObject({ settings: settingsOf() })
+  })
+
   it('whose settings are no JSON is BAD_RECORD', () => {
     const bytes = encodeControl(configOf(1, settingsOf()))
     const at = bytes.indexOf('{"capacity"')

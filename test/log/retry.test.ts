@@ -35,6 +35,22 @@ it('work that lasted starts the pauses small again', async () => {
   expect(pauses.slice(0, 4)).toEqual([50, 100, 50, 100])
 })
 
+it('progress starts the pauses small again', async () => {
+  const clock = new ManualClock()
+  const stop = new AbortController()
+  const pauses: number[] = []
+  const gets = [false, false, true, false, false]
+  const work = async (progress: () => void) => {
+    if (gets.shift()) progress()
+    throw new PipelineError('IN_DOUBT', 'passing')
+  }
+  const done = untilStopped(work, { clock, signal: stop.signal, passing: (_, pauseMs) => pauses.push(pauseMs) })
+  await clock.advance(1_000)
+  stop.abort()
+  await done
+  expect(pauses.slice(0, 5)).toEqual([50, 100, 50, 100, 200])
+})
+
 it('an error that is not retriable goes through', async () => {
   const error = new Error('a bug')
   const work = async () => {

@@ -46,13 +46,26 @@ class RecordingStore implements StateStore {
   }
 }
 
-function options(store: StateStore, more: Partial<TakeoverOptions> = {}): TakeoverOptions {
-  return { store, topic: 'state', partition: 0, partitions: 2, key: 'device', signal: new AbortController().signal, ...more }
-}
-
 const ignore = () => {}
 
+function options(store: StateStore, more: Partial<TakeoverOptions> = {}): TakeoverOptions {
+  return { store, topic: 'state', partition: 0, partitions: 2, key: 'device', signal: new AbortController().signal, progress: ignore, ...more }
+}
+
 describe('a takeover', () => {
+  it('tells of progress with each commit that landed, but not with its own', async () => {
+    const store = new RecordingStore()
+    let progress = 0
+    const owned = await takeOver(options(store, { progress: () => progress++ }))
+    await owned.restore(ignore)
+    expect(progress).toBe(0)
+    await owned.commit([], { next: new Map(), incarnation: '' })
+    expect(progress).toBe(1)
+    store.failure = new PipelineError('IN_DOUBT', 'no answer')
+    await expect(owned.commit([], { next: new Map(), incarnation: '' })).rejects.toBe(store.failure)
+    expect(progress).toBe(1)
+  })
+
   it('fences, reads, then commits the header, in this order', async () => {
     const store = new RecordingStore({ epoch: 4 })
     const owned = await takeOver(options(store))

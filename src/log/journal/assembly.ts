@@ -3,10 +3,11 @@ import type { Segment } from './catalog.ts'
 import type { DamageKind, DamageReport } from './damage.ts'
 import { FLAG_NULL, KIND_FOOTER, KIND_MARKER, KIND_RECORD, KIND_RESET, KIND_START, keyOf, trackName, valueOf } from './entry.ts'
 import type { Head, TrackId } from './entry.ts'
-import { readMarker } from './group.ts'
+import { isLaterGroup, readMarker } from './group.ts'
 import type { Ends, EntryName } from './group.ts'
 import type { Found } from './scan.ts'
 import { fileName } from './segment.ts'
+import type { JournalName } from './segment.ts'
 
 /** An entry of a group, where it stands. */
 export interface Placed {
@@ -41,14 +42,18 @@ export interface AssemblySink {
   cleared(group: number): void
   /** The last group, cut short or damaged, and not counted; these of its entries were sound. */
   dropped(entries: readonly Placed[]): void
+  /** The same, of the bulk files, with something that stands elsewhere too among what it misses: all of it is to be stored anew. */
+  salvaged(entries: readonly Placed[]): void
 }
 
 export interface AssemblyOptions {
-  readonly journal: 'bulk' | 'ledger'
+  readonly journal: JournalName
   readonly sink: AssemblySink
   readonly report: DamageReport
   /** Whether the value of such an entry is wanted. */
   readonly keeps: (head: Head, key: string) => boolean
+  /** Whether a record that a group of the bulk files misses is still in the ledger. */
+  readonly isElsewhere: (track: TrackId, offset: number) => boolean
 }
 
 interface Spot {
@@ -73,8 +78,10 @@ const NO_ENDS: Ends = new Map()
 export class Assembly {
   /** Place after the last group that counts: what stands behind it is cut off before the next file begins. */
   goodEnd: { readonly segment: Segment; readonly at: number } | null = null
-  /** Highest number seen. */
-  lastGroup = 0
+  /** Latest number seen. */
+  lastGroup: number | null = null
+  /** Groups of an earlier number may have begun in files that are gone: what they miss was written again, or made void, since. */
+  firstGroup: number | null = null
   readonly #options: AssemblyOptions
   /** The group written at once that is being read. */
   #current: Gathering | null = null
@@ -108,7 +115,7 @@ export class Assembly {
       if (head.kind === KIND_START) this.goodEnd = { segment, at: found.end }
       return
     }
-    this.lastGroup = Math.max(this.lastGroup, head.group)
+    if (this.lastGroup === null || isLaterGroup(head.group, this.lastGroup)) this.lastGroup = head.group
     const gathering = this.#gatheringOf(head)
     gathering.tracks.add(head.track)
     if (head.kind === KIND_MARKER) this.#mark(gathering, segment, found)
@@ -126,8 +133,12 @@ export class Assembly {
     const last = this.#held ?? this.#current
     this.#held = null
     this.#current = null
-    if (last && (isWhole(last) || (this.#options.journal === 'bulk' && last.marked))) this.#count(last)
-    else if (last) this.#drop(last)
+    if (!last) return
+    const isKept = this.#options.journal === 'bulk' && last.marked !== null
+    if (isWhole(last)) this.#count(last)
+    else if (isKept && lostOf(last).named.some(({ track, offset }) => this.#options.isElsewhere(track, offset))) this.#salvage(last)
+    else if (isKept) this.#count(last)
+    else this.#drop(last)
   }
 
   #gatheringOf(head: Head): Gathering {
@@ -181,12 +192,14 @@ export class Assembly {
   }
 
   #count(gathering: Gathering): void {
-    const lost = lostOf(gathering)
-    const unnamed = lost.unnamed
-    this.#explain(gathering, lost.named.length)
-    this.#tellLost(gathering, lost.named)
+    const { named, unnamed } = lostOf(gathering)
+    const isCut = this.firstGroup !== null && isLaterGroup(this.firstGroup, gathering.number) && this.#unexplained === 0
+    // A record that is gone with its file spoils its key until it comes again; a reset that is gone has nothing left to make void.
+    const lost = isCut ? named.filter(({ kind }) => kind !== KIND_RESET) : named
+    this.#explain(gathering, lost.length)
+    this.#tellLost(gathering, isCut ? lost.filter(({ index }) => gathering.unsound.has(index)) : lost)
     const entries = [...gathering.entries.entries()].toSorted(([a], [b]) => a - b).map(([, entry]) => entry)
-    this.#options.sink.group({ number: gathering.number, entries, lost: lost.named, unnamed, ends: gathering.marked?.ends ?? NO_ENDS })
+    this.#options.sink.group({ number: gathering.number, entries, lost, unnamed, ends: gathering.marked?.ends ?? NO_ENDS })
     const last = gathering.marked ?? entries.at(-1)
     if (last) this.goodEnd = { segment: last.segment, at: last.end }
   }
@@ -211,6 +224,12 @@ export class Assembly {
       const name = kind === KIND_RECORD ? `${trackName(track)} offset ${offset}` : `an entry of kind ${kind} for ${trackName(track)} offset ${offset}`
       tell('entry', gathering.unsound.get(index) ?? place, `${name} (group ${gathering.number}) is damaged and skipped`)
     }
+  }
+
+  /** A write cut short: what it was to move from the ledger is there still, and what else of it is sound goes behind that. */
+  #salvage(gathering: Gathering): void {
+    this.#drop(gathering)
+    this.#options.sink.salvaged([...gathering.entries.values()])
   }
 
   #drop(gathering: Gathering): void {

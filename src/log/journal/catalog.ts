@@ -1,19 +1,30 @@
 /** What of the journal is known in memory: where each topic's partition begins and ends, which file holds what, where each live key stands. */
 import { COMPACTED } from '../log.ts'
-import { allTracks, isBulk, topicOf } from './entry.ts'
+import { allTracks, archivedTopic, isBulk, topicOf } from './entry.ts'
 import type { TrackId } from './entry.ts'
+import { JOURNALS } from './segment.ts'
 import type { JournalName, Range, TrackBounds } from './segment.ts'
 
 /** A range gets a place to start reading from about every so many bytes. */
 const POINT_EVERY_BYTES = 64 * 1024
 
 /** A file. */
-export interface Segment {
+export class Segment {
   readonly journal: JournalName
   readonly id: number
   /** Position after the last whole group. */
   end: number
-  readonly ranges: Map<TrackId, Range>
+  readonly ranges = new Map<TrackId, Range>()
+  /** Append time of its newest record, ms since epoch; 0 without one. */
+  time = 0
+  /** Bytes of the live records of compacted topics in it. */
+  liveBytes = 0
+
+  constructor(journal: JournalName, id: number, end: number) {
+    this.journal = journal
+    this.id = id
+    this.end = end
+  }
 }
 
 /** Where a live key's newest record stands. */
@@ -23,6 +34,44 @@ export interface Place {
   readonly at: number
   /** Of the entry on disk, header and padding included. */
   readonly bytes: number
+}
+
+/** The newest record of each key of a compacted topic's partition. */
+export class Live {
+  readonly #places = new Map<string, Place>()
+  /** Of all of them together, on disk. */
+  bytes = 0
+
+  get size(): number {
+    return this.#places.size
+  }
+
+  get(key: string): Place | undefined {
+    return this.#places.get(key)
+  }
+
+  set(key: string, place: Place): void {
+    this.delete(key)
+    this.#places.set(key, place)
+    this.bytes += place.bytes
+    place.segment.liveBytes += place.bytes
+  }
+
+  delete(key: string): void {
+    const place = this.#places.get(key)
+    if (!place) return
+    this.#places.delete(key)
+    this.bytes -= place.bytes
+    place.segment.liveBytes -= place.bytes
+  }
+
+  clear(): void {
+    for (const key of this.#places.keys()) this.delete(key)
+  }
+
+  [Symbol.iterator](): IterableIterator<[string, Place]> {
+    return this.#places[Symbol.iterator]()
+  }
 }
 
 /** One topic's partition. */
@@ -38,13 +87,15 @@ export class Track {
   stored = 0
   /** Append time of the newest, ms since epoch. */
   time = 0
-  /** Compacted topics: the newest record of each key. */
-  readonly live: Map<string, Place> | null
+  /** Commits of this state since the log was opened. */
+  commits = 0
+  /** Compacted topics only. */
+  readonly live: Live | null
 
   constructor(id: TrackId) {
     this.id = id
     const topic = topicOf(id)
-    this.live = topic && COMPACTED.has(topic) ? new Map() : null
+    this.live = topic && COMPACTED.has(topic) ? new Live() : null
   }
 
   /** What readers may see; a compacted topic shows what is durable. */
@@ -59,16 +110,36 @@ export class Track {
 }
 
 export class Catalog {
-  readonly bulk: Segment[] = []
-  readonly ledger: Segment[] = []
+  readonly #segments = new Map<JournalName, Segment[]>(JOURNALS.map((journal) => [journal, []]))
   readonly #tracks = new Map<TrackId, Track>()
 
   constructor(partitions: number) {
     for (const id of allTracks(partitions)) this.#tracks.set(id, new Track(id))
   }
 
+  get bulk(): Segment[] {
+    return this.segments('bulk')
+  }
+
+  get ledger(): Segment[] {
+    return this.segments('ledger')
+  }
+
+  /** Oldest first. */
   segments(journal: JournalName): Segment[] {
-    return journal === 'bulk' ? this.bulk : this.ledger
+    return this.#segments.get(journal)!
+  }
+
+  /** Bytes of a journal's files. */
+  bytes(journal: JournalName): number {
+    return this.segments(journal).reduce((sum, { end }) => sum + end, 0)
+  }
+
+  /** Bytes of what compaction has to keep. */
+  liveBytes(): number {
+    let bytes = 0
+    for (const { live } of this.#tracks.values()) bytes += live?.bytes ?? 0
+    return bytes
   }
 
   /** Made when missing: a log made with more partitions is still read to the end, so that its header can refuse us. */
@@ -82,12 +153,14 @@ export class Catalog {
     return this.#tracks.values()
   }
 
-  tracksOf(journal: JournalName): Track[] {
+  tracksOf(journal: 'bulk' | 'ledger'): Track[] {
     return [...this.#tracks.values()].filter((track) => isBulk(track.id) === (journal === 'bulk'))
   }
 
   /** A record stands in `segment` at `at`. Called in the order of the offsets. */
-  place(segment: Segment, track: TrackId, offset: number, at: number): void {
+  place(segment: Segment, record: { readonly track: TrackId; readonly offset: number; readonly time: number }, at: number): void {
+    const { track, offset, time } = record
+    segment.time = Math.max(segment.time, time)
     const range = segment.ranges.get(track)
     if (!range) {
       segment.ranges.set(track, { min: offset, max: offset, points: [offset, at] })
@@ -99,16 +172,29 @@ export class Catalog {
 
   /** The first file that holds a record of the track at or past `offset`, and where to start reading it. */
   locate(track: TrackId, offset: number): { segment: Segment; at: number } | null {
-    for (const segment of this.segments(isBulk(track) ? 'bulk' : 'ledger')) {
-      const range = segment.ranges.get(track)
-      if (range && range.max >= offset) return { segment, at: pointBefore(range.points, offset) }
-    }
-    return null
+    const archive = archivedTopic(track)
+    const archived = archive && this.#locateIn(archive, track, offset)
+    return archived ?? this.#locateIn(isBulk(track) ? 'bulk' : 'ledger', track, offset)
   }
 
   /** Offset of the oldest record of the track that a file still holds; null when none does. */
   oldest(track: TrackId): number | null {
     return this.locate(track, 0)?.segment.ranges.get(track)?.min ?? null
+  }
+
+  /** One past the last record of the track that its archive has; 0 when it has none. */
+  archivedTo(track: TrackId): number {
+    const archive = archivedTopic(track)
+    const newest = archive && this.segments(archive).findLast(({ ranges }) => ranges.has(track))
+    return newest ? newest.ranges.get(track)!.max + 1 : 0
+  }
+
+  #locateIn(journal: JournalName, track: TrackId, offset: number): { segment: Segment; at: number } | null {
+    for (const segment of this.segments(journal)) {
+      const range = segment.ranges.get(track)
+      if (range && range.max >= offset) return { segment, at: pointBefore(range.points, offset) }
+    }
+    return null
   }
 }
 

@@ -7,13 +7,14 @@ import { COMPACTED, TOPICS } from '../log.ts'
 import type { Appended, Bounds, LogRecord, Slice, StoredRecord, Topic, Write } from '../log.ts'
 import type { Catalog, Track } from './catalog.ts'
 import type { DamageReport } from './damage.ts'
-import { FLAG_COMMIT, KIND_LOW, KIND_RECORD, makeEntry, MOST_KEY_BYTES, MOST_PAYLOAD_BYTES, trackId } from './entry.ts'
+import { FLAG_COMMIT, isBulk, KIND_LOW, KIND_RECORD, makeEntry, MOST_KEY_BYTES, MOST_PAYLOAD_BYTES, trackId } from './entry.ts'
 import type { Entry } from './entry.ts'
 import type { FilePort } from './files.ts'
 import type { Flusher } from './flush.ts'
 import { readLive, readPlaces, readRecords } from './reading.ts'
 import type { Disk } from './reading.ts'
 import { Recent } from './recent.ts'
+import type { Reserve } from './reserve.ts'
 
 /** A slice has no more, so that its reader never holds the loop for long. */
 const SLICE_RECORDS = 1_024
@@ -21,6 +22,8 @@ const SLICE_BYTES = 4 * 1024 * 1024
 const MOST_RECORDS_AN_APPEND = 16_384
 /** After a failed write nothing is taken for so long: what can't be kept should not be shown first. */
 const REFUSE_MS = 250
+/** A failed write says nothing of now so long after it. */
+const FAILURE_STANDS_MS = 10_000
 
 export interface CoreOptions {
   readonly files: FilePort
@@ -28,6 +31,7 @@ export interface CoreOptions {
   readonly report: DamageReport
   readonly clock: Clock
   readonly partitions: number
+  readonly reserve: Reserve
   /** Bytes of newest records kept in memory. */
   readonly recentBytes: number
   /** Records that readers may have seen are gone. */
@@ -89,6 +93,7 @@ export class Core {
     const enter = () => {
       this.checkOpen()
       this.checkDisk()
+      if (isBulk(track.id)) this.#checkRoom()
       const offset = track.next
       const entries = records.map((record) => this.#enter(track, record, 0))
       this.bell(topic).ring()
@@ -157,7 +162,7 @@ export class Core {
 
   /** Each live key and its newest durable value. Throws IO. */
   readLive(track: Track, each: (key: string, value: Buffer) => void): Promise<void> {
-    return readPlaces(this.#disk, track.live ?? [], each)
+    return readPlaces(this.#disk, track.live ?? [], each, track.live)
   }
 
   /** Records are durable. */
@@ -201,6 +206,21 @@ export class Core {
     const cause = refusal.error
     if (cause.code === 'DISK_FULL') throw new PipelineError('DISK_FULL', `${folder}: the disk is full, nothing is taken until there is room`, { cause })
     throw new PipelineError('IO', `${folder}: nothing is taken for ${REFUSE_MS} ms after a write that failed: ${cause.message}`, { cause })
+  }
+
+  /** Why it takes nothing now, in words for people; empty as a rule. */
+  reasons(): string[] {
+    const { reserve, clock } = this.#options
+    if (this.#evicted) return [this.#evicted.message]
+    if (reserve.isSpent) return [reserve.text]
+    const refusal = this.#refusal
+    return refusal && clock.monotonic() < refusal.until + FAILURE_STANDS_MS ? [refusal.error.message] : []
+  }
+
+  /** On a full disk what room is left is for what ends: commits, incidents, decisions. */
+  #checkRoom(): void {
+    const { reserve } = this.#options
+    if (reserve.isSpent) throw new PipelineError('DISK_FULL', reserve.text)
   }
 
   /** Runs `enter` behind those that wait already, once there is room. */

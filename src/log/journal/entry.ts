@@ -7,6 +7,8 @@ export const HEAD_BYTES = 48
 /** Longest key and value together: what a damaged length can make a reader allocate. */
 export const MOST_PAYLOAD_BYTES = 16 * 1024 * 1024
 export const MOST_KEY_BYTES = 0xffff
+/** Half of what the format holds, so that one more always fits. */
+export const MOST_OFFSET = 2 ** 47
 const MAGIC = 0x314a4b50 // PKJ1
 
 /** Kinds of entry, as stored: append only, never renumber. */
@@ -23,16 +25,25 @@ export const KIND_RIDER = 5
 export const KIND_LOW = 6
 /** All keys of a compacted topic's partition written before are void; the rest of the group says what holds instead. */
 export const KIND_RESET = 7
+/** What counts of the ledger file numbered `offset`, and of those before it, stands again before this place: it may be gone. */
+export const KIND_BASE = 8
 
 /** The value is null. */
 export const FLAG_NULL = 1
 /** Part of a commit, which counts as a whole or not at all. */
 export const FLAG_COMMIT = 2
-// 4 is set aside for compaction: a live entry written again with its first offset, so that of a key the highest offset counts.
+/** A live record of a compacted topic written again, with its first offset and time; nothing newer of its key stands before it. */
+export const FLAG_COPY = 4
+/** Of a commit drawn in chunks: the header's two fields for index and count are one index of 32 bits, and only the marker knows the count. */
+const FLAG_STREAM = 8
 
 /** Topics as stored: append only, never reorder. */
 const TOPIC_ORDER: readonly Topic[] = ['readings', 'dead-letters', 'state', 'incidents', 'requests', 'leases', 'actions']
 const BULK: ReadonlySet<Topic> = new Set(['readings', 'dead-letters'])
+
+/** Topics whose records leave the ledger for files of their own, so that it can be compacted without copying them for ever. */
+export const ARCHIVED = ['incidents', 'requests', 'actions'] as const
+export type ArchivedTopic = (typeof ARCHIVED)[number]
 
 /** A topic's partition as one number: its place in the tables of a journal. */
 export type TrackId = number
@@ -57,6 +68,12 @@ export function trackName(track: TrackId): string {
 export function isBulk(track: TrackId): boolean {
   const topic = topicOf(track)
   return topic !== undefined && BULK.has(topic)
+}
+
+/** Null for a topic without an archive. */
+export function archivedTopic(track: TrackId): ArchivedTopic | null {
+  const topic = topicOf(track)
+  return ARCHIVED.find((one) => one === topic) ?? null
 }
 
 export function allTracks(partitions: number): TrackId[] {
@@ -134,10 +151,10 @@ export function writeEntry(into: Buffer, at: number, entry: Entry, place: GroupP
   into.writeUInt32LE(crc32(into.subarray(start, end)), at + 12)
   into.writeUInt32LE(place.segment, at + 16)
   into.writeUInt32LE(place.group, at + 20)
-  into.writeUInt16LE(place.index, at + 24)
-  into.writeUInt16LE(place.count, at + 26)
+  into.writeUInt16LE(place.index % 0x10000, at + 24)
+  into.writeUInt16LE(place.count === 0 ? Math.floor(place.index / 0x10000) : place.count, at + 26)
   into[at + 28] = entry.kind
-  into[at + 29] = entry.flags
+  into[at + 29] = place.count === 0 && place.index >= 0x10000 ? entry.flags | FLAG_STREAM : entry.flags
   into.writeUInt16LE(Math.floor(entry.track / 0x10000), at + 30)
   into.writeUInt16LE(entry.track % 0x10000, at + 32)
   into.writeUInt16LE(entry.keyBytes, at + 34)
@@ -150,15 +167,17 @@ export function writeEntry(into: Buffer, at: number, entry: Entry, place: GroupP
 /** Null when there is no sound header of this segment at `at`; `bytes` must reach 48 bytes from there. */
 export function readHead(bytes: Buffer, at: number, segment: number): Head | null {
   if (bytes.readUInt32LE(at) !== MAGIC || bytes.readUInt32LE(at + 16) !== segment) return null
-  if (bytes.readUInt32LE(at + 4) !== crc32(bytes.subarray(at + 8, at + HEAD_BYTES))) return null
+  if (bytes.readUInt32LE(at + 4) !== crc32(bytes.subarray(at + 8, at + HEAD_BYTES)) || bytes.readUIntLE(at + 36, 6) > MOST_OFFSET) return null
+  const flags = bytes[at + 29]!
+  const isLong = (flags & FLAG_STREAM) !== 0
   return {
     length: bytes.readUInt32LE(at + 8),
     check: bytes.readUInt32LE(at + 12),
     group: bytes.readUInt32LE(at + 20),
-    index: bytes.readUInt16LE(at + 24),
-    count: bytes.readUInt16LE(at + 26),
+    index: isLong ? bytes.readUInt32LE(at + 24) : bytes.readUInt16LE(at + 24),
+    count: isLong ? 0 : bytes.readUInt16LE(at + 26),
     kind: bytes[at + 28]!,
-    flags: bytes[at + 29]!,
+    flags: flags & ~FLAG_STREAM,
     track: bytes.readUInt16LE(at + 30) * 0x10000 + bytes.readUInt16LE(at + 32),
     keyBytes: bytes.readUInt16LE(at + 34),
     offset: bytes.readUIntLE(at + 36, 6),

@@ -1,6 +1,6 @@
 /** The disk as the journal sees it: one folder of files. `nodeFiles` is the real one; tests have one that loses power. */
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { lockFolder } from './lock.ts'
@@ -30,6 +30,8 @@ export interface FilePort {
   open(name: string, mode: 'read' | 'write' | 'create'): Promise<OpenFile>
   rename(from: string, to: string): Promise<void>
   unlink(name: string): Promise<void>
+  /** Bytes that are free on the folder's disk, as far as its file system says. */
+  room(): Promise<number>
   /** Renames and unlinks survive a power cut once this resolves. */
   syncFolder(): Promise<void>
   /** Makes the folder when it is missing, and keeps other processes out until the hold is released or this process dies. `token`: of this hold alone. Throws LOCKED. */
@@ -57,6 +59,10 @@ export function nodeFiles(folder: string): FilePort {
     open: async (name, mode) => new NodeFile(folder, await open(join(folder, name), FLAGS[mode], 0o640)),
     rename: (from, to) => rename(join(folder, from), join(folder, to)),
     unlink: (name) => unlink(join(folder, name)),
+    async room() {
+      const { bavail, bsize } = await statfs(folder)
+      return bavail * bsize
+    },
     async syncFolder() {
       const handle = await open(folder, constants.O_RDONLY)
       try {
@@ -72,8 +78,8 @@ export function nodeFiles(folder: string): FilePort {
   }
 }
 
-/** Not by `mkdir`'s own `recursive`: where a parent can't be made, as in /proc, that one never ends and takes all memory. */
-async function makeFolder(folder: string): Promise<void> {
+/** With all above it. Not by `mkdir`'s own `recursive`: where a parent can't be made, as in /proc, that one never ends and takes all memory. */
+export async function makeFolder(folder: string): Promise<void> {
   try {
     await makeOne(folder)
   } catch (error) {

@@ -5,8 +5,9 @@
 import { PipelineError } from '../../core/errors.ts'
 import type { Clock } from '../../ops/clock.ts'
 import type { Histogram } from '../../ops/metrics.ts'
-import type { Catalog, Track } from './catalog.ts'
-import { entryBytes, FLAG_COMMIT, FLAG_NULL, isBulk, KIND_RECORD, KIND_RESET, KIND_RIDER } from './entry.ts'
+import { HEADER_KEY } from '../header.ts'
+import type { Catalog, Place, Track } from './catalog.ts'
+import { entryBytes, FLAG_COMMIT, FLAG_COPY, FLAG_NULL, isBulk, KIND_RECORD, KIND_RESET, KIND_RIDER } from './entry.ts'
 import type { Entry, TrackId } from './entry.ts'
 import { MOST_ENTRIES, nameEntries } from './group.ts'
 import type { Chunk, Written } from './group.ts'
@@ -37,12 +38,26 @@ export interface Stream {
   readonly written: Written[]
 }
 
+/** A live record to be written again, so that the file it stands in may go. */
+export interface Copy {
+  readonly entry: Entry
+  readonly from: Place
+}
+
+interface Copying {
+  readonly copies: readonly Copy[]
+  readonly resolve: () => void
+  readonly reject: (error: PipelineError) => void
+}
+
 /** What is written together. */
 class Round {
   /** Records of bulk topics, in order; those that are part of a commit stand in `ledger` or `chunks` too, as riders. */
   readonly bulk: Entry[] = []
   readonly ledger: Entry[] = []
   readonly chunks: { readonly stream: Stream; readonly chunk: Chunk }[] = []
+  /** What rides in the ledger goes to the bulk file first. */
+  unloads = false
   bulkBytes = 0
   bytes = 0
   count = 0
@@ -80,6 +95,8 @@ export class Flusher {
   #dead: PipelineError | null = null
   /** What the last ledger marker said of the bulk tracks. */
   readonly #ends = new Map<TrackId, number>()
+  readonly #streams = new Set<Stream>()
+  #copying: Copying | null = null
 
   constructor(options: FlushOptions) {
     this.#options = options
@@ -107,8 +124,38 @@ export class Flusher {
     return round.done
   }
 
+  /** To be ended by `endStream`, however it goes. */
   beginStream(): Stream {
-    return { group: this.#options.ledger.takeGroup(), written: [] }
+    const stream = { group: this.#options.ledger.takeGroup(), written: [] }
+    this.#streams.add(stream)
+    return stream
+  }
+
+  endStream(stream: Stream): void {
+    this.#streams.delete(stream)
+  }
+
+  /** Number of the oldest ledger file that a commit under way has written to; what it wrote there may count yet. */
+  get oldestInUse(): number {
+    return Math.min(...[...this.#streams].map(({ written }) => written[0]?.segment.id ?? Infinity))
+  }
+
+  /** Live records written again, those of them that are still live by then; between two rounds, one call at a time. Throws as `add`. */
+  addCopies(copies: readonly Copy[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#copying = { copies, resolve, reject }
+      this.#kick()
+    })
+  }
+
+  /** What rides in the ledger now is in the bulk file when it resolves. */
+  unloaded(): Promise<void> {
+    if (this.#riders.length === 0) return Promise.resolve()
+    const round = this.#gathering
+    round.unloads = true
+    round.count++
+    this.#kick()
+    return round.done
   }
 
   /** The next chunk of a commit; `chunk.entries` has the riders of its bulk records, which `bulk` has as records. */
@@ -166,7 +213,9 @@ export class Flusher {
   }
 
   async #run(): Promise<void> {
-    while (!this.#gathering.isEmpty) {
+    while (!this.#gathering.isEmpty || this.#copying) {
+      if (this.#copying) await this.#storeCopies(this.#copying)
+      if (this.#gathering.isEmpty) continue
       const round = this.#gathering
       this.#flying = round
       this.#gatherAnew()
@@ -188,6 +237,23 @@ export class Flusher {
     this.#scheduled = false
   }
 
+  /**
+   * A write of its own: torn, it is the last group, which is dropped, and the first copies are still there. What is newer than they are, or
+   * deletes them, is either durable by now and they are left out, or stands behind them.
+   */
+  async #storeCopies({ copies, resolve, reject }: Copying): Promise<void> {
+    const still = copies.filter(({ entry, from }) => this.#track(entry.track).live?.get(entry.key) === from)
+    this.#copying = null
+    try {
+      if (this.#dead) throw this.#dead
+      if (still.length > 0) this.#land(await this.#options.ledger.store([this.#group(still.map(({ entry }) => entry), this.#options.ledger)]))
+      resolve()
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error
+      reject(error)
+    }
+  }
+
   #gatherAnew(): void {
     this.#gathering = new Round()
     for (const wake of this.#waiting.splice(0)) wake()
@@ -197,7 +263,7 @@ export class Flusher {
     const { ledger, riderBytes } = this.#options
     const inCommits = round.bulk.some((entry) => entry.flags & FLAG_COMMIT)
     const rides = inCommits || (round.hasLedger && this.#riderBytes + round.bulkBytes <= riderBytes)
-    if (this.#riderBytes > riderBytes) await this.unload()
+    if (round.unloads || this.#riderBytes > riderBytes) await this.unload()
     if (!rides && round.bulk.length > 0) await this.#storeBulk(round.bulk)
     const entries = rides ? [...round.ledger, ...round.bulk.filter((entry) => !(entry.flags & FLAG_COMMIT)).map(asRider)] : round.ledger
     const chunks = round.chunks.map(({ chunk }) => chunk)
@@ -247,7 +313,7 @@ export class Flusher {
     for (const track of this.#options.catalog.tracksOf('bulk')) this.#ends.set(track.id, track.stored)
     let at = 0
     for (const { stream, chunk } of round.chunks) {
-      stream.written.push(...written.slice(at, (at += chunk.entries.length)))
+      for (const one of written.slice(at, (at += chunk.entries.length))) stream.written.push(one)
       if (chunk.marker) this.#land(stream.written)
     }
     if (count > 0) this.#land(written.slice(at))
@@ -258,9 +324,10 @@ export class Flusher {
       const track = this.#track(entry.track)
       if (entry.kind === KIND_RESET) track.live?.clear()
       if (entry.kind !== KIND_RECORD) continue
-      track.durable = track.stored = entry.offset + 1
+      if (!(entry.flags & FLAG_COPY)) track.durable = track.stored = entry.offset + 1
       track.time = Math.max(track.time, entry.time)
       if (!track.live) continue
+      if (entry.key === HEADER_KEY && !(entry.flags & FLAG_COPY)) track.commits++
       if (entry.flags & FLAG_NULL) track.live.delete(entry.key)
       else track.live.set(entry.key, { offset: entry.offset, segment, at, bytes: entryBytes(entry) })
     }

@@ -8,6 +8,17 @@ import type { Entry, TrackId } from './entry.ts'
 
 /** The header counts entries in 16 bits; the gap leaves room for the marker's index. */
 export const MOST_ENTRIES = 65_000
+/** Of a commit drawn in chunks: its marker, which names each, is one entry and has to fit into the longest. */
+export const MOST_STREAM_ENTRIES = 1_000_000
+
+/** Groups are numbered in 32 bits, over and over: of two numbers the later is the one that is less than half of them ahead. */
+export function isLaterGroup(number: number, than: number): boolean {
+  return number !== than && ((number - than) >>> 0) < 0x80000000
+}
+
+export function groupAfter(number: number): number {
+  return (number + 1) >>> 0
+}
 
 const NAME_BYTES = 16
 const KIND_END = 0
@@ -121,7 +132,7 @@ export function sizeOf(chunks: readonly Chunk[]): number {
   return bytes
 }
 
-/** Bytes of a marker that names `count` entries. */
-export function markerBytes(count: number): number {
-  return HEAD_BYTES + padded(count * NAME_BYTES)
+/** Bytes of a marker on disk, what it says of the bulk files left out. */
+export function markerBytes({ names }: Marker): number {
+  return HEAD_BYTES + padded(names.reduce((sum, { length }) => sum + length, 0))
 }

@@ -6,10 +6,12 @@ import type { Gauge, Metrics } from '../../ops/metrics.ts'
 import type { Random } from '../../ops/random.ts'
 import type { Appended, Bounds, Log, LogRecord, Opened, Owned, Partition, Slice, Topic } from '../log.ts'
 import { checkLayout } from '../takeover.ts'
+import { Archives } from './archives.ts'
+import { Compaction } from './compaction.ts'
 import { Core } from './core.ts'
 import { DamageReport } from './damage.ts'
 import type { Damage } from './damage.ts'
-import { KIND_RECORD, makeEntry } from './entry.ts'
+import { ARCHIVED, KIND_RECORD, makeEntry } from './entry.ts'
 import { nodeFiles } from './files.ts'
 import type { FilePort, Hold } from './files.ts'
 import { Flusher } from './flush.ts'
@@ -17,10 +19,15 @@ import { Owning } from './owning.ts'
 import { recover } from './recovery.ts'
 import type { Recovered } from './recovery.ts'
 import { repairState } from './repair.ts'
+import { Reserve } from './reserve.ts'
+import { checkRestored } from './restoring.ts'
 import { Retention } from './retention.ts'
+import { JOURNALS } from './segment.ts'
+import type { JournalName } from './segment.ts'
 import { lockingError, openingError } from './system-error.ts'
 import { Watch } from './watch.ts'
 import { SegmentWriter } from './writer.ts'
+import type { WriterOptions } from './writer.ts'
 
 export interface JournalOptions {
   /** The folder; made when it is missing. */
@@ -36,10 +43,14 @@ export interface JournalOptions {
   /** The disk; that of the system where left out. */
   readonly files?: FilePort
   readonly onDamage?: (damage: Damage) => void
-  /** Bytes after which a file is ended. */
-  readonly segmentBytes?: { readonly bulk: number; readonly ledger: number }
+  /** Bytes after which a file is ended; `archive` as `ledger` where left out. */
+  readonly segmentBytes?: { readonly bulk: number; readonly ledger: number; readonly archive?: number }
   /** Bytes of readings and dead letters that are kept. */
   readonly retentionBytes?: number
+  /** How long they are kept, from their append, ms. */
+  readonly retentionAgeMs?: number
+  /** Bytes set aside for a full disk; 0: none. */
+  readonly reserveBytes?: number
   /** Bytes of frames that may ride in the ledger; 0: none do. */
   readonly riderBytes?: number
   /** Bytes of newest records kept in memory. */
@@ -50,8 +61,10 @@ export interface JournalOptions {
 
 const MiB = 1024 * 1024
 const DEFAULTS = {
-  segmentBytes: { bulk: 64 * MiB, ledger: 32 * MiB },
-  retentionBytes: 10 * 1024 * MiB,
+  segmentBytes: { bulk: 64 * MiB, ledger: 32 * MiB, archive: 8 * MiB },
+  retentionBytes: 8 * 1024 * MiB,
+  retentionAgeMs: 7 * 86_400_000,
+  reserveBytes: 16 * MiB,
   riderBytes: MiB / 4,
   recentBytes: 16 * MiB,
   chunkBytes: MiB / 4,
@@ -59,8 +72,8 @@ const DEFAULTS = {
 
 export interface JournalStats {
   /** On the disk, of each kind of file. */
-  readonly bytes: { readonly bulk: number; readonly ledger: number }
-  readonly files: { readonly bulk: number; readonly ledger: number }
+  readonly bytes: Readonly<Record<JournalName, number>>
+  readonly files: Readonly<Record<JournalName, number>>
   /** Found since the start, the first thousand. */
   readonly damaged: readonly Damage[]
 }
@@ -102,10 +115,11 @@ async function openLocked(files: FilePort, options: JournalOptions, hold: Hold):
   const { partitions, key, clock, logger, metrics } = options
   const layout = { partitions, key }
   const report = new DamageReport(options)
+  checkRestored(await files.list(), files.folder)
   for (const name of await files.list()) if (name.endsWith('.seg.tmp')) await files.unlink(name)
   const recovered = await recover({ files, partitions, report })
   if (recovered.layout) checkLayout(recovered.layout, layout)
-  const { catalog, nextGroup } = recovered
+  const { catalog } = recovered
   const onLeft = (file: string, error: unknown) => logger?.error({ file, error: String(error) }, 'a file of the journal is left as it is after an error')
   const onEvicted = (error: PipelineError) => {
     core.evict(error)
@@ -114,13 +128,13 @@ async function openLocked(files: FilePort, options: JournalOptions, hold: Hold):
   }
   const watch = new Watch({ folder: files.folder, hold, clock, logger, onEvicted })
   const checkHold = () => watch.check()
-  const writer = (journal: 'bulk' | 'ledger') =>
-    new SegmentWriter({ files, journal, catalog, layout, checkHold, segmentBytes: settings.segmentBytes[journal], nextGroup: nextGroup[journal], onLeft })
-  const writers = { bulk: writer('bulk'), ledger: writer('ledger') }
-  const core: Core = new Core({ files, catalog, report, clock, partitions, recentBytes: settings.recentBytes, onLost: () => owning.revoke() })
-  const retention = new Retention({ files, catalog, bytes: settings.retentionBytes, partitions, logger, checkHold })
+  const full = metrics?.gauge('picket_journal_disk_full', '1 while the disk is full and nothing is taken from devices.')
+  const reserve = new Reserve({ files, bytes: settings.reserveBytes, clock, logger, full, checkHold })
+  const writers = makeWriters({ files, catalog, layout, checkHold, onLeft, onFull: () => reserve.release() }, settings.segmentBytes, recovered)
+  const core: Core = new Core({ files, catalog, report, clock, partitions, reserve, recentBytes: settings.recentBytes, onLost: () => owning.revoke() })
+  const retention = new Retention({ files, catalog, clock, bytes: settings.retentionBytes, ageMs: settings.retentionAgeMs, logger, checkHold })
   const bytes = metrics?.gauge('picket_journal_bytes', 'Bytes of the journal on the disk.', ['journal'])
-  const flusher = new Flusher({
+  const flusher: Flusher = new Flusher({
     ...writers,
     catalog,
     clock,
@@ -130,10 +144,14 @@ async function openLocked(files: FilePort, options: JournalOptions, hold: Hold):
     onStored: () => {
       core.onStored()
       retention.look()
+      compaction.look()
       if (bytes) tellBytes(bytes, catalog)
     },
   })
   core.attach(flusher)
+  const archives = new Archives({ files, catalog, clock, writers, checkHold, setLow: (track, before) => core.setLow(track, before) })
+  const spareBytes = 2 * settings.segmentBytes.ledger
+  const compaction: Compaction = new Compaction({ files, catalog, flusher, archives, clock, logger, spareBytes, checkHold })
   const owning = new Owning({
     core,
     flusher,
@@ -144,14 +162,24 @@ async function openLocked(files: FilePort, options: JournalOptions, hold: Hold):
     chunkBytes: settings.chunkBytes,
     onCut: (topic, partition, next) => topic === 'state' && retention.onCut(partition, next),
   })
+  await reserve.open()
   await prepare(recovered, writers, flusher)
   await repairState({ files, catalog, replay: recovered.replay, flusher, report, partitions, layout, now: clock.now() })
   watch.start(async () => (await writers.bulk.isInPlace()) && (await writers.ledger.isInPlace()))
-  return new Journal({ core, flusher, owning, retention, report, writers, partitions, watch, hold })
+  return new Journal({ core, flusher, owning, retention, compaction, reserve, report, writers, partitions, watch, hold })
+}
+
+type Writers = Readonly<Record<JournalName, SegmentWriter>>
+type SegmentBytes = NonNullable<JournalOptions['segmentBytes']>
+
+function makeWriters(options: Omit<WriterOptions, 'journal' | 'segmentBytes' | 'nextGroup'>, { bulk, ledger, archive = ledger }: SegmentBytes, { nextGroup }: Recovered): Writers {
+  const segmentBytes = { bulk, ledger, ...(Object.fromEntries(ARCHIVED.map((topic) => [topic, archive])) as Record<(typeof ARCHIVED)[number], number>) }
+  const writer = (journal: JournalName) => new SegmentWriter({ ...options, journal, segmentBytes: segmentBytes[journal], nextGroup: nextGroup[journal] })
+  return Object.fromEntries(JOURNALS.map((journal) => [journal, writer(journal)])) as unknown as Writers
 }
 
 /** Before anything is taken: a place for the bulk records, and in it those that only the ledger had. */
-async function prepare(recovered: Recovered, writers: { bulk: SegmentWriter; ledger: SegmentWriter }, flusher: Flusher): Promise<void> {
+async function prepare(recovered: Recovered, writers: Writers, flusher: Flusher): Promise<void> {
   if (recovered.bulkGone) await writers.ledger.roll({ bulkGone: true })
   if (recovered.catalog.bulk.length === 0) await writers.bulk.roll()
   const riders = recovered.riders.map(({ head, key, value }) => {
@@ -163,12 +191,7 @@ async function prepare(recovered: Recovered, writers: { bulk: SegmentWriter; led
 }
 
 function tellBytes(gauge: Gauge, catalog: Recovered['catalog']): void {
-  gauge.set(sizeOf(catalog.bulk), { journal: 'bulk' })
-  gauge.set(sizeOf(catalog.ledger), { journal: 'ledger' })
-}
-
-function sizeOf(segments: readonly { readonly end: number }[]): number {
-  return segments.reduce((sum, { end }) => sum + end, 0)
+  for (const journal of JOURNALS) gauge.set(catalog.bytes(journal), { journal })
 }
 
 interface JournalParts {
@@ -176,8 +199,10 @@ interface JournalParts {
   readonly flusher: Flusher
   readonly owning: Owning
   readonly retention: Retention
+  readonly compaction: Compaction
+  readonly reserve: Reserve
   readonly report: DamageReport
-  readonly writers: { readonly bulk: SegmentWriter; readonly ledger: SegmentWriter }
+  readonly writers: Writers
   readonly partitions: number
   readonly watch: Watch
   readonly hold: Hold
@@ -223,6 +248,10 @@ export class Journal implements Log {
     return this.#parts.core.flushed()
   }
 
+  reasons(): readonly string[] {
+    return this.#parts.core.reasons()
+  }
+
   /** Retention by hand: records below `before` are gone, and the files that hold nothing else. */
   async trim(topic: Topic, partition: number, before: number): Promise<void> {
     const { core, retention } = this.#parts
@@ -234,8 +263,8 @@ export class Journal implements Log {
 
   stats(): JournalStats {
     const { core, report } = this.#parts
-    const { bulk, ledger } = core.catalog
-    return { bytes: { bulk: sizeOf(bulk), ledger: sizeOf(ledger) }, files: { bulk: bulk.length, ledger: ledger.length }, damaged: [...report.found] }
+    const each = (count: (journal: JournalName) => number) => Object.fromEntries(JOURNALS.map((journal) => [journal, count(journal)])) as Record<JournalName, number>
+    return { bytes: each((journal) => core.catalog.bytes(journal)), files: each((journal) => core.catalog.segments(journal).length), damaged: [...report.found] }
   }
 
   close(): Promise<void> {
@@ -245,15 +274,16 @@ export class Journal implements Log {
 
   /** The files are sealed and the folder let go even where the last flush fails, which is then told; that the folder is gone was told before. */
   async #close(): Promise<void> {
-    const { core, owning, retention, writers, watch, hold } = this.#parts
+    const { core, owning, retention, compaction, reserve, writers, watch, hold } = this.#parts
     await owning.close()
+    await compaction.stop()
     try {
       if (!core.isEvicted) await this.#flushAll()
     } finally {
       core.close()
       await retention.settled()
-      await writers.bulk.close()
-      await writers.ledger.close()
+      await reserve.stop()
+      for (const journal of JOURNALS) await writers[journal].close()
       watch.stop()
       await hold.release()
     }

@@ -4,8 +4,10 @@ import type { PipelineError } from '../../core/errors.ts'
 import type { Logger } from '../../ops/logger.ts'
 import type { Opened, Offsets, Owned, Partition, Slice, Topic } from '../log.ts'
 import { untilStopped } from '../retry.ts'
+import type { Progress } from '../retry.ts'
 import { ownAll, stopWith } from '../stopping.ts'
 import { LEADER_WITH_STATE, leadWithoutState, takeOver } from '../takeover.ts'
+import type { TakeoverOptions } from '../takeover.ts'
 import type { Core } from './core.ts'
 import type { Flusher } from './flush.ts'
 import { Seat } from './seat.ts'
@@ -44,8 +46,8 @@ export class Owning {
 
   lead(name: string, run: (owned: Owned) => Promise<void>, signal: AbortSignal): Promise<void> {
     const seat = this.#seat(name)
-    const work = async (tenure: Tenure) => run(await this.#leaderOf(name, seat, tenure.stop.signal))
-    return this.#run(signal, (stop) => this.#untilStopped(name, stop.signal, () => this.#sit(seat, stop.signal, work)))
+    const work = (progress: Progress) => async (tenure: Tenure) => run(await this.#leaderOf(name, seat, tenure.stop.signal, progress))
+    return this.#run(signal, (stop) => this.#untilStopped(name, stop.signal, (progress) => this.#sit(seat, stop.signal, work(progress))))
   }
 
   tail(topic: Topic, from: ReadonlyMap<number, number>, each: (slice: Slice) => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -91,11 +93,11 @@ export class Owning {
   async #own(number: number, open: (owned: Partition) => Promise<Opened>, signal: AbortSignal): Promise<void> {
     const place = `readings/${number}`
     const seat = this.#seat(place)
-    const work = async (tenure: Tenure) => {
-      const owned = await this.#takeOver(seat, tenure.stop.signal, 'state', number)
+    const work = (progress: Progress) => async (tenure: Tenure) => {
+      const owned = await this.#takeOver(seat, { signal: tenure.stop.signal, topic: 'state', partition: number, progress })
       await this.#workThrough(number, owned.signal, await open(Object.assign(owned, { number })))
     }
-    await this.#untilStopped(place, signal, () => this.#sit(seat, signal, work))
+    await this.#untilStopped(place, signal, (progress) => this.#sit(seat, signal, work(progress)))
   }
 
   async #workThrough(number: number, signal: AbortSignal, { task, from }: Opened): Promise<void> {
@@ -116,16 +118,16 @@ export class Owning {
     await task.close()
   }
 
-  async #leaderOf(name: string, seat: Seat, signal: AbortSignal): Promise<Owned> {
-    if (name === LEADER_WITH_STATE) return this.#takeOver(seat, signal, 'leases', 0)
+  async #leaderOf(name: string, seat: Seat, signal: AbortSignal, progress: Progress): Promise<Owned> {
+    if (name === LEADER_WITH_STATE) return this.#takeOver(seat, { signal, topic: 'leases', partition: 0, progress })
     return leadWithoutState(name, ++seat.epoch, signal)
   }
 
-  #takeOver(seat: Seat, signal: AbortSignal, topic: 'state' | 'leases', partition: number): Promise<Owned> {
+  #takeOver(seat: Seat, { topic, partition, signal, progress }: Pick<TakeoverOptions, 'topic' | 'partition' | 'signal' | 'progress'>): Promise<Owned> {
     const { core, flusher, partitions, key, chunkBytes } = this.#options
     const onCut = (next: Offsets) => this.#options.onCut(topic, partition, next)
     const store = stateStore({ core, flusher, seat, topic, partition, chunkBytes, onCut })
-    return takeOver({ store, topic, partition, partitions, key, signal })
+    return takeOver({ store, topic, partition, partitions, key, signal, progress })
   }
 
   /** Waits for the seat, works while it is held, and lets go. */
@@ -149,7 +151,7 @@ export class Owning {
     }
   }
 
-  #untilStopped(what: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  #untilStopped(what: string, signal: AbortSignal, work: (progress: Progress) => Promise<void>): Promise<void> {
     return untilStopped(work, { clock: this.#options.clock, signal, passing: (error, pauseMs) => this.#tell(what, error, pauseMs) })
   }
 

@@ -12,10 +12,13 @@ import type { FilePort } from './files.ts'
 import { readLive, readRecords } from './reading.ts'
 import { Recovery } from './recovery.ts'
 import type { Recovered } from './recovery.ts'
+import { checkRestored } from './restoring.ts'
 import { codeOf } from './system-error.ts'
 
 const SLICE_RECORDS = 1_024
 const SLICE_BYTES = 4 * 1024 * 1024
+/** Looks for one answer: files go while the folder is looked at, but not as fast as that. */
+const MOST_TRIES = 16
 
 /** A record is seen once its whole group is in the file, which is a moment before its writer knows it durable. */
 export interface JournalReader {
@@ -30,36 +33,62 @@ export interface JournalReader {
 
 /** Throws BAD_CONFIG where there is no journal, IO. */
 export async function openJournalReader(path: string, files: FilePort = nodeFiles(path)): Promise<JournalReader> {
-  const report = new DamageReport({})
-  const recovery = new Recovery({ files, partitions: 0, report })
-  const found = await look(recovery, files)
+  const looking = new Looking(files)
+  const found = await looking.look()
   if (!found.layout) throw new PipelineError('BAD_CONFIG', `there is no log in ${files.folder}`)
-  return new Reader({ files, recovery, report, found, partitions: found.layout.partitions })
+  return new Reader({ files, looking, found, partitions: found.layout.partitions })
 }
 
-/** A file may go between the look at the folder and the look into it. */
-async function look(recovery: Recovery, files: FilePort): Promise<Recovered> {
-  try {
-    return await recovery.run()
-  } catch (cause) {
-    if (cause instanceof PipelineError) throw cause
-    if (['ENOENT', 'ENOTDIR'].includes(codeOf(cause)) && !(await isThere(files))) throw new PipelineError('BAD_CONFIG', `there is no log in ${files.folder}`, { cause })
-    throw new PipelineError('IO', `the log in ${files.folder} can't be read: ${errorText(cause)}`, { cause })
+/** Looks at the folder again and again: goes on where it stood, or starts over where the files it stood in are gone. */
+class Looking {
+  readonly report = new DamageReport({})
+  readonly #files: FilePort
+  #recovery: Recovery
+
+  constructor(files: FilePort) {
+    this.#files = files
+    this.#recovery = this.#anew()
   }
-}
 
-async function isThere(files: FilePort): Promise<boolean> {
-  try {
-    return (await files.list()).length > 0
-  } catch {
-    return false // the caller has the error to tell
+  /** A file may go between the look at the folder and the look into it. */
+  async look(): Promise<Recovered> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const names = await this.#files.list()
+        checkRestored(names, this.#files.folder)
+        if (!this.#recovery.goesOn(names)) this.#recovery = this.#anew()
+        return await this.#recovery.run()
+      } catch (cause) {
+        if (cause instanceof PipelineError) throw cause
+        this.#recovery = this.#anew()
+        if (codeOf(cause) !== 'ENOENT' || tries === MOST_TRIES || !(await this.#isThere())) throw await this.#toPipelineError(cause)
+      }
+    }
+  }
+
+  #anew(): Recovery {
+    return new Recovery({ files: this.#files, partitions: 0, report: this.report })
+  }
+
+  async #toPipelineError(cause: unknown): Promise<PipelineError> {
+    const { folder } = this.#files
+    const isMissing = ['ENOENT', 'ENOTDIR'].includes(codeOf(cause)) && !(await this.#isThere())
+    if (isMissing) return new PipelineError('BAD_CONFIG', `there is no log in ${folder}`, { cause })
+    return new PipelineError('IO', `the log in ${folder} can't be read: ${errorText(cause)}`, { cause })
+  }
+
+  async #isThere(): Promise<boolean> {
+    try {
+      return (await this.#files.list()).length > 0
+    } catch {
+      return false // the caller has the error to tell
+    }
   }
 }
 
 interface ReaderParts {
   readonly files: FilePort
-  readonly recovery: Recovery
-  readonly report: DamageReport
+  readonly looking: Looking
   readonly found: Recovered
   readonly partitions: number
 }
@@ -76,7 +105,7 @@ class Reader implements JournalReader {
   }
 
   get damaged(): readonly Damage[] {
-    return this.#parts.report.found
+    return this.#parts.looking.report.found
   }
 
   async bounds(topic: Topic, partition: number): Promise<Bounds> {
@@ -85,9 +114,11 @@ class Reader implements JournalReader {
   }
 
   async read(topic: Topic, partition: number, from: number, limit: number): Promise<Slice | null> {
-    const slice = await this.#sliceOfKnown(topic, partition, from, limit)
-    if (slice) return slice
-    this.#found = await look(this.#parts.recovery, this.#parts.files)
+    for (let tries = 1; tries < MOST_TRIES; tries++) {
+      const slice = await this.#sliceOfKnown(topic, partition, from, limit)
+      if (slice || (slice === null && tries > 1)) return slice
+      this.#found = await this.#parts.looking.look()
+    }
     return this.#slice(topic, partition, from, limit)
   }
 
@@ -95,12 +126,12 @@ class Reader implements JournalReader {
     // No file is kept open.
   }
 
-  /** Null also when retention has taken a file since the last look. */
-  async #sliceOfKnown(topic: Topic, partition: number, from: number, limit: number): Promise<Slice | null> {
+  /** Undefined when a file was taken since the last look. */
+  async #sliceOfKnown(topic: Topic, partition: number, from: number, limit: number): Promise<Slice | null | undefined> {
     try {
       return await this.#slice(topic, partition, from, limit)
     } catch (error) {
-      if (isPipelineError(error, 'IO') && codeOf(error.cause) === 'ENOENT') return null
+      if (isPipelineError(error, 'IO') && codeOf(error.cause) === 'ENOENT') return undefined
       throw error
     }
   }
@@ -108,8 +139,8 @@ class Reader implements JournalReader {
   async #slice(topic: Topic, partition: number, from: number, limit: number): Promise<Slice | null> {
     const track = this.#track(topic, partition)
     const start = Math.max(from, track.low)
-    const { files, report } = this.#parts
-    const disk = { files, report, catalog: this.#found.catalog }
+    const { files, looking } = this.#parts
+    const disk = { files, report: looking.report, catalog: this.#found.catalog }
     const limits = { records: Math.min(limit, SLICE_RECORDS), bytes: SLICE_BYTES }
     const stored = track.live ? await readLive(disk, track, start, limits.records) : await readRecords(disk, track, start, limits)
     const records = stored.length > 0 ? stored : this.#riding(track, start, limits.records)

@@ -1,7 +1,7 @@
 /** Records and live keys from the files, each checked; what is damaged is told and left out. */
 import { errorText, PipelineError } from '../../core/errors.ts'
 import type { StoredRecord } from '../log.ts'
-import type { Catalog, Place, Track } from './catalog.ts'
+import type { Catalog, Live, Place, Segment, Track } from './catalog.ts'
 import type { DamageReport } from './damage.ts'
 import { HEAD_BYTES, isSound, KIND_MARKER, KIND_RECORD, keyOf, readHead, trackName, valueOf } from './entry.ts'
 import type { Head } from './entry.ts'
@@ -90,7 +90,7 @@ async function readSegment(disk: Disk, gathering: Gathering, from: number, { seg
       await file.close()
     }
   } catch (cause) {
-    if (codeOf(cause) === 'ENOENT' && !disk.catalog.segments(segment.journal).includes(segment)) return false
+    if (isTaken(disk, segment, cause)) return false
     throw new PipelineError('IO', `${disk.files.folder}/${name} can't be read: ${errorText(cause)}`, { cause })
   }
   return true
@@ -100,9 +100,8 @@ async function readSegment(disk: Disk, gathering: Gathering, from: number, { seg
 export async function readLive(disk: Disk, track: Track, from: number, limit: number): Promise<StoredRecord[]> {
   const places = [...(track.live ?? [])].filter(([, { offset }]) => offset >= from).toSorted(([, a], [, b]) => a.offset - b.offset)
   const records: StoredRecord[] = []
-  await readPlaces(disk, places.slice(0, limit), (key, value, { offset }, time) => {
-    records.push({ key, value: Buffer.from(value), offset, time })
-  })
+  const each: EachPlace = (key, value, { offset }, time) => void records.push({ key, value: Buffer.from(value), offset, time })
+  await readPlaces(disk, places.slice(0, limit), each, track.live)
   return records.toSorted((a, b) => a.offset - b.offset)
 }
 
@@ -110,15 +109,28 @@ export async function readLive(disk: Disk, track: Track, from: number, limit: nu
 const GAP_BYTES = 32 * 1024
 const BATCH_BYTES = 1024 * 1024
 
-/** Gives each place's value, in the order of the files. Throws IO when one can't be read, or is not what was written. */
-export async function readPlaces(disk: Disk, places: Iterable<[key: string, place: Place]>, each: (key: string, value: Buffer, place: Place, time: number) => void): Promise<void> {
+type KeyPlace = [key: string, place: Place]
+type EachPlace = (key: string, value: Buffer, place: Place, time: number) => void
+
+/**
+ * Gives each place's value, in the order of the files. One whose file compaction has taken meanwhile is looked up in `live`; gone from
+ * there, or newer, it is left out. Throws IO when one can't be read, or is not what was written.
+ */
+export async function readPlaces(disk: Disk, places: Iterable<KeyPlace>, each: EachPlace, live: Live | null): Promise<void> {
   const sorted = [...places].toSorted(([, a], [, b]) => a.segment.id - b.segment.id || a.at - b.at)
+  const moved: KeyPlace[] = []
   for (let first = 0; first < sorted.length; ) {
     let last = first
     while (last + 1 < sorted.length && isNear(sorted[first]![1], sorted[last]![1], sorted[last + 1]![1])) last++
-    await readBatch(disk, sorted.slice(first, last + 1), each)
+    const batch = sorted.slice(first, last + 1)
+    if (!(await readBatch(disk, batch, each))) moved.push(...batch)
     first = last + 1
   }
+  const anew = moved.flatMap(([key, { offset }]): KeyPlace[] => {
+    const place = live?.get(key)
+    return place?.offset === offset ? [[key, place]] : []
+  })
+  if (anew.length > 0) await readPlaces(disk, anew, each, live)
 }
 
 function isNear(first: Place, last: Place, next: Place): boolean {
@@ -126,7 +138,8 @@ function isNear(first: Place, last: Place, next: Place): boolean {
   return next.at - (last.at + last.bytes) <= GAP_BYTES && next.at + next.bytes - first.at <= BATCH_BYTES
 }
 
-async function readBatch(disk: Disk, batch: [string, Place][], each: (key: string, value: Buffer, place: Place, time: number) => void): Promise<void> {
+/** Gives false when the file is gone by right. */
+async function readBatch(disk: Disk, batch: readonly KeyPlace[], each: EachPlace): Promise<boolean> {
   const { segment, at: start } = batch[0]![1]
   const last = batch.at(-1)![1]
   const name = fileName(segment.journal, segment.id)
@@ -139,6 +152,7 @@ async function readBatch(disk: Disk, batch: [string, Place][], each: (key: strin
       await file.close()
     }
   } catch (cause) {
+    if (isTaken(disk, segment, cause)) return false
     throw new PipelineError('IO', `${disk.files.folder}/${name} can't be read: ${errorText(cause)}`, { cause })
   }
   for (const [key, place] of batch) {
@@ -151,4 +165,10 @@ async function readBatch(disk: Disk, batch: [string, Place][], each: (key: strin
     }
     each(key, valueOf(head, payload)!, place, head.time)
   }
+  return true
+}
+
+/** The file was removed by retention or compaction while somebody was about to read it. */
+function isTaken(disk: Disk, segment: Segment, cause: unknown): boolean {
+  return codeOf(cause) === 'ENOENT' && !disk.catalog.segments(segment.journal).includes(segment)
 }

@@ -2,15 +2,16 @@
 import { PipelineError } from '../../core/errors.ts'
 import { Assembly } from './assembly.ts'
 import type { Placed } from './assembly.ts'
-import { Catalog } from './catalog.ts'
-import type { Segment } from './catalog.ts'
+import { Catalog, Segment } from './catalog.ts'
 import type { DamageReport } from './damage.ts'
-import { isBulk, KIND_FOOTER, KIND_START, trackName, valueOf } from './entry.ts'
+import { ARCHIVED, isBulk, KIND_FOOTER, KIND_START, trackName, valueOf } from './entry.ts'
+import type { TrackId } from './entry.ts'
 import type { FilePort, OpenFile } from './files.ts'
+import { groupAfter, isLaterGroup } from './group.ts'
 import { Replay, ridersLeft } from './replay.ts'
 import { scan } from './scan.ts'
 import type { Found } from './scan.ts'
-import { checkFileHead, FILE_HEAD_BYTES, fileName, isFooterCut, parseStart, readFooter, segmentOf } from './segment.ts'
+import { checkFileHead, FILE_HEAD_BYTES, fileName, isFooterCut, JOURNALS, parseStart, readFooter, segmentOf } from './segment.ts'
 import type { Footer, JournalName, Layout, Start } from './segment.ts'
 
 export interface RecoveryOptions {
@@ -42,8 +43,10 @@ export class Recovery {
   readonly #options: RecoveryOptions
   readonly #catalog: Catalog
   readonly #replay: Replay
+  readonly #bulkReplay: Replay
   readonly #ledger: JournalRecovery
   readonly #bulk: JournalRecovery
+  readonly #archives: readonly JournalRecovery[]
 
   constructor(options: RecoveryOptions) {
     const catalog = new Catalog(options.partitions)
@@ -51,7 +54,14 @@ export class Recovery {
     this.#catalog = catalog
     this.#replay = new Replay({ catalog, ...(options.stopAfter !== undefined && { stopAfter: options.stopAfter }) })
     this.#ledger = new JournalRecovery('ledger', options, catalog, this.#replay)
-    this.#bulk = new JournalRecovery('bulk', options, catalog, new Replay({ catalog }))
+    this.#bulkReplay = new Replay({ catalog })
+    this.#bulk = new JournalRecovery('bulk', options, catalog, this.#bulkReplay, this.#replay)
+    this.#archives = ARCHIVED.map((topic) => new JournalRecovery(topic, options, catalog, new Replay({ catalog })))
+  }
+
+  /** False when the files it has read to the end are gone: what came between was never seen, and a new recovery has to look at all of it. */
+  goesOn(names: readonly string[]): boolean {
+    return [this.#ledger, this.#bulk].every((journal) => journal.goesOn(names))
   }
 
   async run(): Promise<Recovered> {
@@ -60,10 +70,12 @@ export class Recovery {
     for (const track of catalog.tracksOf('bulk')) track.next = track.stored
     const names = await this.#options.files.list()
     await this.#ledger.run(names)
+    this.#bulkReplay.rescued = []
     await this.#bulk.run(names)
+    for (const archive of this.#archives) await archive.run(names)
     const bulkGone = catalog.bulk.length === 0 && catalog.ledger.length > 0
     if (bulkGone) replay.forgetBulk()
-    const riders = ridersLeft(replay.riders, catalog)
+    const riders = ridersLeft([...replay.riders, ...this.#bulkReplay.rescued], catalog)
     for (const track of catalog.tracks()) track.stored = track.next
     for (const { head } of riders) catalog.track(head.track).next = head.offset + 1
     fillGaps(catalog, replay, this.#options.report)
@@ -72,7 +84,8 @@ export class Recovery {
       const oldest = catalog.oldest(track.id) ?? riders.find(({ head }) => head.track === track.id)?.head.offset
       if (isBulk(track.id)) track.low = Math.max(track.low, oldest ?? track.next)
     }
-    const nextGroup = { bulk: this.#bulk.nextGroup, ledger: this.#ledger.nextGroup }
+    const all = [this.#bulk, this.#ledger, ...this.#archives]
+    const nextGroup = Object.fromEntries(JOURNALS.map((journal, n) => [journal, all[n]!.nextGroup])) as Recovered['nextGroup']
     return { catalog, nextGroup, riders, replay, bulkGone, layout: this.#ledger.layout ?? this.#bulk.layout }
   }
 }
@@ -97,7 +110,7 @@ interface Facts {
 }
 
 class JournalRecovery {
-  nextGroup = 1
+  #nextGroup: number | null = null
   layout: Layout | null = null
   /** Of the files read, in order. */
   #facts: Facts[] = []
@@ -107,12 +120,27 @@ class JournalRecovery {
   readonly #replay: Replay
   readonly #assembly: Assembly
 
-  constructor(journal: JournalName, options: RecoveryOptions, catalog: Catalog, replay: Replay) {
+  /** `ledger`: what was found there, for the bulk files. */
+  constructor(journal: JournalName, options: RecoveryOptions, catalog: Catalog, replay: Replay, ledger?: Replay) {
     this.#journal = journal
     this.#options = options
     this.#catalog = catalog
     this.#replay = replay
-    this.#assembly = new Assembly({ journal, sink: replay, report: options.report, keeps: Replay.keeps })
+    const isElsewhere = (track: TrackId, offset: number) => ledger?.carries(track, offset) ?? false
+    this.#assembly = new Assembly({ journal, sink: replay, report: options.report, keeps: ledger ? () => true : Replay.keeps, isElsewhere })
+  }
+
+  goesOn(names: readonly string[]): boolean {
+    const newest = this.#facts.at(-1)
+    return !newest || names.includes(fileName(this.#journal, newest.id))
+  }
+
+  get nextGroup(): number {
+    return this.#nextGroup ?? 1
+  }
+
+  #comesAfter(group: number): void {
+    if (this.#nextGroup === null || isLaterGroup(group, this.#nextGroup)) this.#nextGroup = group
   }
 
   /** Goes on where it stood: with the newest file it has read, which may have grown, and those that have come since. */
@@ -122,6 +150,8 @@ class JournalRecovery {
     this.#forget(ids)
     const first = Math.max(0, this.#facts.length - 1)
     for (const id of ids.toSorted((a, b) => a - b)) if (id > known) this.#facts.push(await this.#inspect(id))
+    this.#replay.firstFile = this.#facts[0]?.id ?? 0
+    this.#assembly.firstGroup = this.#facts[0]?.start?.group ?? null
     for (let i = first; i < this.#facts.length; i++) {
       const fact = this.#facts[i]!
       const next = this.#facts[i + 1]
@@ -155,7 +185,7 @@ class JournalRecovery {
       const entry = ({ head, sound, payload, end }: Found) => {
         const { kind } = head
         if (kind === KIND_START) dataStart = end
-        if (kind === KIND_START && sound) start = parseStart(valueOf(head, payload)!)
+        if (kind === KIND_START && sound) start = parseStart(valueOf(head, payload) ?? payload)
         return 'stop' as const
       }
       await scan({ file, segment: id, from: FILE_HEAD_BYTES, to: size, visitor: { entry, junk: () => undefined } })
@@ -170,7 +200,7 @@ class JournalRecovery {
     let segment = segments.find(({ id }) => id === fact.id)
     const from = segment?.end ?? FILE_HEAD_BYTES
     if (!segment) {
-      segment = { journal: this.#journal, id: fact.id, end: 0, ranges: new Map() }
+      segment = new Segment(this.#journal, fact.id, 0)
       segments.push(segment)
       this.#begin(fact.start)
     }
@@ -178,7 +208,7 @@ class JournalRecovery {
     await this.#withFile(fact.id, async (file) => {
       const isKnown = segment.ranges.size > 0
       const footer = next && previous?.sealed !== false ? await this.#footerOf(file, fact.id, previous?.end ?? null) : null
-      if (footer && this.#journal === 'bulk' && !isKnown) return this.#adopt(segment, footer)
+      if (footer && this.#journal !== 'ledger' && !isKnown) return this.#adopt(segment, footer)
       segment.end = previous?.end ?? (await file.size())
       await this.#scan(file, segment, from, fact, next === undefined)
       if (next?.start) this.#assembly.endFile()
@@ -198,15 +228,15 @@ class JournalRecovery {
 
   #begin(start: Start | null): void {
     if (start?.bulkGone) this.#replay.forgetBulk()
-    this.nextGroup = Math.max(this.nextGroup, start?.group ?? 1)
+    if (start) this.#comesAfter(start.group)
     this.layout = start?.layout ?? this.layout
     for (const { track: id, low, high, time } of start?.tracks ?? []) {
+      const track = this.#catalog.track(id)
+      track.low = Math.max(track.low, low)
       if (this.#journal === 'ledger' && isBulk(id)) {
         if (high > 0) this.#replay.bulkReached(id, high)
         continue
       }
-      const track = this.#catalog.track(id)
-      track.low = Math.max(track.low, low)
       track.next = Math.max(track.next, high)
       track.time = Math.max(track.time, time)
     }
@@ -214,12 +244,14 @@ class JournalRecovery {
 
   #adopt(segment: Segment, footer: Footer): void {
     segment.end = footer.end
-    this.nextGroup = Math.max(this.nextGroup, footer.group)
+    this.#comesAfter(footer.group)
     for (const [id, range] of footer.ranges) {
       segment.ranges.set(id, range)
       const track = this.#catalog.track(id)
       track.next = Math.max(track.next, range.max + 1)
-      track.time = Math.max(track.time, footer.times.get(id) ?? 0)
+      const time = footer.times.get(id) ?? 0
+      track.time = Math.max(track.time, time)
+      segment.time = Math.max(segment.time, time)
     }
   }
 
@@ -243,7 +275,7 @@ class JournalRecovery {
   }
 
   #finish(newest: Facts | undefined): void {
-    this.nextGroup = Math.max(this.nextGroup, this.#assembly.lastGroup + 1)
+    if (this.#assembly.lastGroup !== null) this.#comesAfter(groupAfter(this.#assembly.lastGroup))
     const segment = this.#catalog.segments(this.#journal).at(-1)
     const good = this.#assembly.goodEnd
     if (segment && newest) segment.end = good?.segment === segment ? good.at : newest.dataStart

@@ -2,12 +2,13 @@
 import { errorText, isPipelineError } from '../../core/errors.ts'
 import { encodeHeader, decodeHeader, HEADER_KEY } from '../header.ts'
 import type { Header } from '../header.ts'
-import type { Catalog, Place, Track } from './catalog.ts'
+import { Live } from './catalog.ts'
+import type { Catalog, Track } from './catalog.ts'
 import { DamageReport } from './damage.ts'
 import { FLAG_COMMIT, KIND_RECORD, KIND_RESET, makeEntry, trackName } from './entry.ts'
 import type { Entry } from './entry.ts'
 import type { FilePort } from './files.ts'
-import type { Flusher } from './flush.ts'
+import type { Flusher, Stream } from './flush.ts'
 import { nameEntries } from './group.ts'
 import { readPlaces } from './reading.ts'
 import { recover } from './recovery.ts'
@@ -44,12 +45,12 @@ export async function repairState(options: RepairOptions): Promise<void> {
     } catch (error) {
       if (!isPipelineError(error, 'IO') || live.size === 0) throw error
       options.report.tell({ what: 'state', file, at: 0, detail: `the older state of ${trackName(id)} can't be read (${errorText(error)}): it starts empty` })
-      await rewrite(options, track, from, new Map(), header)
+      await rewrite(options, track, from, new Live(), header)
     }
   }
 }
 
-async function stateAsOf({ files, partitions }: RepairOptions, track: Track, stopAfter: number): Promise<{ live: Map<string, Place>; from: Catalog }> {
+async function stateAsOf({ files, partitions }: RepairOptions, track: Track, stopAfter: number): Promise<{ live: Live; from: Catalog }> {
   const { catalog } = await recover({ files, partitions, report: new DamageReport({}), stopAfter })
   return { live: catalog.track(track.id).live!, from: catalog }
 }
@@ -58,9 +59,18 @@ async function stateAsOf({ files, partitions }: RepairOptions, track: Track, sto
  * One commit: everything written of the track before is void, then its keys, then the header, whose epoch is past any that was used, so
  * that readers of incidents drop what an owner of the damaged state wrote.
  */
-async function rewrite(options: RepairOptions, track: Track, from: Catalog, live: ReadonlyMap<string, Place>, newest: Header | null): Promise<void> {
-  const { flusher, now } = options
+async function rewrite(options: RepairOptions, track: Track, from: Catalog, live: Live, newest: Header | null): Promise<void> {
+  const { flusher } = options
   const stream = flusher.beginStream()
+  try {
+    await fill(stream, options, track, from, live, newest)
+  } finally {
+    flusher.endStream(stream)
+  }
+}
+
+async function fill(stream: Stream, options: RepairOptions, track: Track, from: Catalog, live: Live, newest: Header | null): Promise<void> {
+  const { flusher, now } = options
   const names: Buffer[] = []
   const make = (kind: number, key: string, value: Uint8Array | null) => makeEntry({ kind, flags: FLAG_COMMIT, track: track.id, offset: track.next++, time: now, key, value })
   let index = 0
@@ -79,7 +89,7 @@ async function rewrite(options: RepairOptions, track: Track, from: Catalog, live
     await readPlaces(disk, keys.slice(at, at + CHUNK_KEYS), (key, value) => {
       if (key === HEADER_KEY) header = decodeHeader(value)
       else entries.push(make(KIND_RECORD, key, value))
-    })
+    }, null)
     if (entries.length > 0) await send(entries, false)
   }
   const epoch = Math.max(header.epoch, newest?.epoch ?? 0) + 1

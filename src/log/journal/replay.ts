@@ -3,8 +3,8 @@ import { decodeHeader, HEADER_KEY } from '../header.ts'
 import type { Header } from '../header.ts'
 import type { AssemblySink, Group, Lost, Placed } from './assembly.ts'
 import { spoils } from './assembly.ts'
-import type { Catalog, Track } from './catalog.ts'
-import { FLAG_COMMIT, hashKey, isBulk, KIND_LOW, KIND_RECORD, KIND_RESET, KIND_RIDER, topicOf } from './entry.ts'
+import type { Catalog, Live, Track } from './catalog.ts'
+import { FLAG_COMMIT, FLAG_COPY, hashKey, isBulk, KIND_BASE, KIND_LOW, KIND_RECORD, KIND_RESET, KIND_RIDER, topicOf } from './entry.ts'
 import type { Head, TrackId } from './entry.ts'
 
 /** Poison that only a reset takes away: nobody knows which keys are meant. */
@@ -29,9 +29,15 @@ export interface ReplayOptions {
 export class Replay implements AssemblySink {
   /** Records of bulk topics that were written to the ledger. */
   riders: Placed[] = []
+  /** Records of the bulk files' last group, which did not come to be whole. */
+  rescued: Placed[] = []
   /** Next offsets of bulk tracks that the ledger says were durable. */
   readonly ends = new Map<TrackId, number>()
+  /** Number of the oldest file there is. */
+  firstFile = 0
   #groups = 0
+  /** By ledger file: how many groups had been counted when what counts of it stood again behind it. */
+  readonly #bases = new Map<number, number>()
   readonly #catalog: Catalog
   readonly #stopAfter: number
   readonly #health = new Map<TrackId, Health>()
@@ -87,32 +93,54 @@ export class Replay implements AssemblySink {
     this.riders.push(...entries.filter(({ head }) => head.kind === KIND_RIDER && !(head.flags & FLAG_COMMIT)))
   }
 
+  salvaged(entries: readonly Placed[]): void {
+    this.rescued.push(...entries.filter(({ head }) => head.kind === KIND_RECORD))
+  }
+
+  /** Whether a record rides here. */
+  carries(track: TrackId, offset: number): boolean {
+    return this.riders.some(({ head }) => head.track === track && head.offset === offset)
+  }
+
   /** Compacted tracks whose newest state is not whole, each with the number of groups after which it was, and the newest header seen. */
   *spoiled(): Iterable<{ track: TrackId; cleanAt: number; header: Header | null }> {
+    const base = this.#base()
     for (const [track, { poison, cleanAt, header }] of this.#health) {
-      if (poison.size > 0) yield { track, cleanAt, header: header && decodeHeader(header) }
+      if (poison.size > 0) yield { track, cleanAt: cleanAt < base ? 0 : cleanAt, header: header && decodeHeader(header) }
     }
   }
 
-  #apply({ head, segment, at, end, key, value }: Placed): void {
+  /** Before so many groups the state as it was is no longer whole: parts of it were in files that are gone. */
+  #base(): number {
+    return Math.max(0, ...[...this.#bases].filter(([file]) => file < this.firstFile).map(([, groups]) => groups))
+  }
+
+  #apply(placed: Placed): void {
+    const { head, segment, at } = placed
     if (topicOf(head.track) === undefined) return
     const track = this.#catalog.track(head.track)
     if (head.kind === KIND_RECORD) {
       advance(track, head.offset, head.time)
-      this.#catalog.place(segment, track.id, head.offset, at)
-      if (!track.live) return
-      if (value) this.#healthOf(track.id).header = value.length > 0 ? value : this.#healthOf(track.id).header
-      if (value === null) track.live.delete(key)
-      else track.live.set(key, { offset: head.offset, segment, at, bytes: end - at })
-      this.#healthOf(track.id).poison.delete(`${hashKey(key)}`)
+      if (!(head.flags & FLAG_COPY)) this.#catalog.place(segment, head, at)
+      if (track.live) this.#revive(track.live, placed)
     } else if (head.kind === KIND_RIDER) {
-      this.riders.push({ head, segment, at, end, key, value })
+      this.riders.push(placed)
+    } else if (head.kind === KIND_BASE) {
+      this.#bases.set(head.offset, this.#groups)
     } else if (head.kind === KIND_LOW) {
       track.low = Math.max(track.low, head.offset)
     } else if (head.kind === KIND_RESET && track.live) {
       track.live.clear()
       this.#healthOf(track.id).poison.clear()
     }
+  }
+
+  #revive(live: Live, { head, segment, at, end, key, value }: Placed): void {
+    const health = this.#healthOf(head.track)
+    if (value && value.length > 0) health.header = value
+    if (value === null) live.delete(key)
+    else live.set(key, { offset: head.offset, segment, at, bytes: end - at })
+    health.poison.delete(`${hashKey(key)}`)
   }
 
   #lose(lost: Lost): void {
@@ -138,7 +166,10 @@ function advance(track: Track, offset: number, time: number): void {
   track.time = Math.max(track.time, time)
 }
 
-/** The riders that the bulk files don't have, in the order they were written. */
+/** The riders, and what was rescued, that the bulk files don't have: each once, in the order of their offsets. */
 export function ridersLeft(riders: readonly Placed[], catalog: Catalog): Placed[] {
-  return riders.filter(({ head }) => isBulk(head.track) && head.offset >= catalog.track(head.track).next)
+  const left = riders.filter(({ head }) => isBulk(head.track) && head.offset >= catalog.track(head.track).next)
+  const seen = new Set<string>()
+  const isFirst = ({ head }: Placed) => seen.size < seen.add(`${head.track} ${head.offset}`).size
+  return left.filter(isFirst).toSorted((a, b) => a.head.offset - b.head.offset)
 }

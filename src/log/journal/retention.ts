@@ -1,4 +1,8 @@
-/** Bounds the bulk files: whole files go, the oldest first; never what the checkpoint before the last may be replayed from, up to twice the bound. */
+/**
+ * Bounds the bulk files, by size and by age: whole files go, the oldest first; never what the checkpoint before the last may be replayed
+ * from, up to twice the bound.
+ */
+import type { Clock } from '../../ops/clock.ts'
 import type { Logger } from '../../ops/logger.ts'
 import { offsetKey } from '../log.ts'
 import type { Offsets } from '../log.ts'
@@ -10,9 +14,11 @@ import { fileName } from './segment.ts'
 export interface RetentionOptions {
   readonly files: FilePort
   readonly catalog: Catalog
+  readonly clock: Clock
   /** Bytes of all bulk files together. */
   readonly bytes: number
-  readonly partitions: number
+  /** Since the append of a file's newest record. */
+  readonly ageMs: number
   readonly logger: Logger | undefined
   /** Throws LOCKED when the folder is no longer this process's: the names in it may be another's. */
   readonly checkHold: () => Promise<void>
@@ -53,12 +59,11 @@ export class Retention {
     await this.#under
   }
 
-  /** Removes what is to go: files beyond the bound, and those of which nothing counts any more. */
+  /** Removes what is to go: files beyond the bounds, and those of which nothing counts any more. */
   async run(): Promise<void> {
     const { files, catalog, checkHold } = this.#options
     if (!this.#isDue()) return
     await checkHold()
-    let removed = 0
     while (this.#isDue()) {
       const oldest = catalog.bulk.shift()!
       for (const id of oldest.ranges.keys()) {
@@ -66,18 +71,19 @@ export class Retention {
         track.low = Math.max(track.low, catalog.oldest(id) ?? track.stored)
       }
       await files.unlink(fileName('bulk', oldest.id))
-      removed++
+      await files.syncFolder() // before the next goes: a gap between files would look like a loss
     }
-    if (removed > 0) await files.syncFolder()
   }
 
   #isDue(): boolean {
-    const { catalog, bytes } = this.#options
+    const { catalog, bytes, ageMs, clock } = this.#options
     const oldest = catalog.bulk[0]
     if (!oldest || catalog.bulk.length === 1) return false
     if ([...oldest.ranges].every(([track, { max }]) => max < catalog.track(track).low)) return true
-    const kept = catalog.bulk.reduce((sum, { end }) => sum + end, 0)
-    return kept > bytes && (kept > 2 * bytes || !this.#isNeeded(oldest))
+    const kept = catalog.bytes('bulk')
+    const age = clock.now() - oldest.time
+    if (kept > 2 * bytes || age > 2 * ageMs) return true
+    return (kept > bytes || age > ageMs) && !this.#isNeeded(oldest)
   }
 
   #isNeeded(segment: Segment): boolean {

@@ -1,15 +1,18 @@
 /** A file of the journal: its name, its header of 64 bytes, the entry it starts with, and the footer and tail that seal it. */
 import { crc32 } from 'node:zlib'
-import { HEAD_BYTES, isSound, KIND_FOOTER, KIND_START, makeEntry, padded, readHead, valueOf, writeEntry } from './entry.ts'
-import type { TrackId } from './entry.ts'
+import { ARCHIVED, HEAD_BYTES, isSound, KIND_FOOTER, KIND_START, makeEntry, MOST_OFFSET, padded, readHead, valueOf, writeEntry } from './entry.ts'
+import type { ArchivedTopic, TrackId } from './entry.ts'
 import type { OpenFile } from './files.ts'
 
-export type JournalName = 'bulk' | 'ledger'
+/** The kinds of file, each a row of files of its own. */
+export type JournalName = 'bulk' | 'ledger' | ArchivedTopic
+export const JOURNALS: readonly JournalName[] = ['bulk', 'ledger', ...ARCHIVED]
 
 /** Where the first entry stands. */
 export const FILE_HEAD_BYTES = 64
 const FILE_MAGIC = 0x4745534b // KSEG
-const FORMAT = 1
+/** 1 knew no archives and no compaction; what it wrote is read as it is. */
+const FORMAT = 2
 const TAIL_BYTES = 16
 
 export function fileName(journal: JournalName, id: number): string {
@@ -18,8 +21,13 @@ export function fileName(journal: JournalName, id: number): string {
 
 /** The segment's number; null for a file that is none of this journal's. */
 export function segmentOf(journal: JournalName, name: string): number | null {
-  const match = /^(bulk|ledger)-(\d{10})\.seg$/.exec(name)
+  const match = /^([a-z]+)-(\d{10})\.seg$/.exec(name)
   return match?.[1] === journal ? Number(match[2]) : null
+}
+
+/** Whether such a file is one of a journal. */
+export function isSegment(name: string): boolean {
+  return JOURNALS.some((journal) => segmentOf(journal, name) !== null)
 }
 
 /** Bounds of a track when the file was begun. */
@@ -84,14 +92,52 @@ export function encodeStart(id: number, start: Start): Buffer {
 export function checkFileHead(bytes: Buffer, id: number): 'damaged' | 'newer' | null {
   const check = FILE_HEAD_BYTES - 4
   if (bytes.length < FILE_HEAD_BYTES || bytes.readUInt32LE(0) !== FILE_MAGIC || bytes.readUInt32LE(check) !== crc32(bytes.subarray(0, check))) return 'damaged'
-  if (bytes.readUInt32LE(4) !== FORMAT) return 'newer'
+  if (bytes.readUInt32LE(4) > FORMAT) return 'newer'
   return bytes.readUInt32LE(8) === id ? null : 'damaged'
 }
 
 /** Null when the bytes don't say. */
 export function parseStart(value: Buffer): Start | null {
+  const start = parseJson(value) as Start | null
+  if (!isObject(start) || !isGroup(start.group) || !isLayout(start.layout) || typeof start.bulkGone !== 'boolean') return null
+  if (start.previous !== null && !(isObject(start.previous) && isCount(start.previous.id) && isCount(start.previous.end))) return null
+  const areBounds = Array.isArray(start.tracks) && start.tracks.every((one: TrackBounds) => isObject(one) && isTrack(one.track) && [one.low, one.high].every(isOffset) && isTime(one.time))
+  return areBounds ? start : null
+}
+
+function isLayout(layout: Layout): boolean {
+  return isObject(layout) && isCount(layout.partitions) && layout.partitions < 0x10000 && typeof layout.key === 'string'
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= Number.MAX_SAFE_INTEGER
+}
+
+function isGroup(value: unknown): boolean {
+  return isCount(value) && (value as number) < 2 ** 32
+}
+
+function isTrack(value: unknown): boolean {
+  return isCount(value) && (value as number) < 2 ** 32
+}
+
+function isOffset(value: unknown): boolean {
+  return isCount(value) && (value as number) <= MOST_OFFSET
+}
+
+/** Not always whole: it is the clock's. */
+function isTime(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value < 2 ** 47
+}
+
+/** Null for what is no JSON. */
+function parseJson(value: Buffer): unknown {
   try {
-    return JSON.parse(value.toString('utf8')) as Start
+    return JSON.parse(value.toString('utf8'))
   } catch (error) {
     if (error instanceof SyntaxError) return null
     throw error
@@ -126,7 +172,8 @@ export async function readFooter(file: OpenFile, id: number): Promise<Footer | n
   const head = readHead(bytes, 0, id)
   if (!head || head.kind !== KIND_FOOTER) return null
   const body = bytes.subarray(HEAD_BYTES)
-  return isSound(head, body) ? parseFooter(valueOf(head, body)!) : null
+  const value = isSound(head, body) ? valueOf(head, body) : null
+  return value && parseFooter(value)
 }
 
 /** Whether what stands behind the file's last group, at `end`, is no footer or the beginning of one: nothing of it was damaged, it was never written to its end. */
@@ -139,15 +186,25 @@ export async function isFooterCut(file: OpenFile, id: number, end: number): Prom
   return head?.kind === KIND_FOOTER && left < HEAD_BYTES + padded(head.length) + TAIL_BYTES
 }
 
+type StoredRange = Range & { readonly track: TrackId; readonly time: number }
+
 interface StoredFooter {
   readonly end: number
   readonly group: number
-  readonly ranges: readonly (Range & { track: TrackId; time: number })[]
+  readonly ranges: readonly StoredRange[]
 }
 
-/** The bytes were checked, so they are JSON of this shape. */
-function parseFooter(body: Buffer): Footer {
-  const { end, group, ranges } = JSON.parse(body.toString('utf8')) as StoredFooter
+function isRange(range: StoredRange): boolean {
+  if (!isObject(range) || !isTrack(range.track) || ![range.min, range.max].every(isOffset) || !isTime(range.time)) return false
+  return Array.isArray(range.points) && range.points.length >= 2 && range.points.length % 2 === 0 && range.points.every(isCount)
+}
+
+/** Null when the bytes don't say. */
+export function parseFooter(body: Buffer): Footer | null {
+  const stored = parseJson(body) as StoredFooter | null
+  if (!isObject(stored) || !isCount(stored.end) || !isGroup(stored.group) || !Array.isArray(stored.ranges)) return null
+  const { end, group, ranges } = stored
+  if (!ranges.every(isRange)) return null
   return {
     end,
     group,

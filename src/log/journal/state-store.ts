@@ -7,8 +7,8 @@ import type { Core } from './core.ts'
 import { checkRecord } from './core.ts'
 import { isBulk, KIND_RIDER } from './entry.ts'
 import type { Entry } from './entry.ts'
-import type { Flusher } from './flush.ts'
-import { MOST_ENTRIES, nameEntries } from './group.ts'
+import type { Flusher, Stream } from './flush.ts'
+import { MOST_STREAM_ENTRIES, nameEntries } from './group.ts'
 import type { Seat } from './seat.ts'
 
 export interface StateStoreOptions {
@@ -84,9 +84,18 @@ class JournalStateStore implements StateStore {
 
   /** Writes of other topics wait for the last chunk: nobody may read them before the commit is sure to be written as a whole. */
   async #stream(drawing: Drawing, first: readonly Write[]): Promise<void> {
+    const { flusher } = this.#options
+    const stream = flusher.beginStream()
+    try {
+      await this.#draw(stream, drawing, first)
+    } finally {
+      flusher.endStream(stream)
+    }
+  }
+
+  async #draw(stream: Stream, drawing: Drawing, first: readonly Write[]): Promise<void> {
     const { core, flusher, topic, partition } = this.#options
     const isOwn = (write: Write) => write.topic === topic && write.partition === partition
-    const stream = flusher.beginStream()
     const names: Buffer[] = []
     const later: Write[] = []
     let index = 0
@@ -96,7 +105,7 @@ class JournalStateStore implements StateStore {
       const own = chunk.writes.filter(isOwn)
       const entered = core.enterCommit(chunk.isLast ? [...later, ...own] : own)
       const entries = entered.map(asLedgerEntry)
-      if (index + entries.length > MOST_ENTRIES) throw new PipelineError('REFUSED', `a commit of more than ${MOST_ENTRIES} writes to ${topic}/${partition}`)
+      if (index + entries.length > MOST_STREAM_ENTRIES) throw new PipelineError('REFUSED', `a commit of more than ${MOST_STREAM_ENTRIES} writes to ${topic}/${partition}`)
       names.push(nameEntries(entries))
       const group = { group: stream.group, first: index, count: 0, entries }
       index += entries.length

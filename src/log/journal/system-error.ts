@@ -6,6 +6,11 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
+/** The disk, or what of it is ours, has no room. */
+export function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(codeOf(error))
+}
+
 /** What can't pass by itself: the config names a folder that is none, or none for us. */
 const UNUSABLE: ReadonlyMap<string, string> = new Map([
   ['EACCES', 'this user may not write there'],
@@ -30,7 +35,7 @@ export function openingError(error: unknown, folder: string): unknown {
   if (isPipelineError(error) || code === '') return error
   const why = UNUSABLE.get(code)
   if (why) return unusable(error, folder, why)
-  return new PipelineError(code === 'ENOSPC' ? 'DISK_FULL' : 'IO', `log.embedded.path: ${folder} can't be opened: ${errorText(error)}`, { cause: error })
+  return new PipelineError(isFull(error) ? 'DISK_FULL' : 'IO', `log.embedded.path: ${folder} can't be opened: ${errorText(error)}`, { cause: error })
 }
 
 function unusable(cause: unknown, folder: string, why: string): PipelineError {

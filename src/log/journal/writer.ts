@@ -1,13 +1,14 @@
 /** Writes groups to the newest file of one journal and makes them durable; begins a new file when that is full, or can't be trusted. */
 import { errorText, isPipelineError, PipelineError } from '../../core/errors.ts'
-import type { Catalog, Segment } from './catalog.ts'
-import { isBulk, KIND_RECORD } from './entry.ts'
+import { Segment } from './catalog.ts'
+import type { Catalog } from './catalog.ts'
+import { FLAG_COPY, isBulk, KIND_RECORD } from './entry.ts'
 import type { FilePort, OpenFile } from './files.ts'
-import { Arena, markerBytes, sizeOf } from './group.ts'
+import { Arena, groupAfter, markerBytes, sizeOf } from './group.ts'
 import type { Chunk, Written } from './group.ts'
 import { encodeFooter, encodeStart, fileName } from './segment.ts'
 import type { JournalName, Layout } from './segment.ts'
-import { codeOf } from './system-error.ts'
+import { isFull } from './system-error.ts'
 
 const MOST_TRIES = 2
 
@@ -24,6 +25,8 @@ export interface WriterOptions {
   readonly nextGroup: number
   /** Told of an error after which writing went on in a new file. */
   readonly onLeft: (file: string, error: unknown) => void
+  /** The disk is full; true when it made room and the write is to be tried once more. */
+  readonly onFull: () => Promise<boolean>
 }
 
 /** One call at a time. */
@@ -45,7 +48,9 @@ export class SegmentWriter {
   }
 
   takeGroup(): number {
-    return this.#nextGroup++
+    const group = this.#nextGroup
+    this.#nextGroup = groupAfter(group)
+    return group
   }
 
   /**
@@ -58,10 +63,10 @@ export class SegmentWriter {
         return await this.#write(chunks)
       } catch (error) {
         if (isPipelineError(error)) throw error
-        const full = codeOf(error) === 'ENOSPC'
-        if (full) await this.#takeBack()
+        if (isFull(error)) await this.#takeBack()
         else await this.#leave(error)
-        if (full || tries === MOST_TRIES) throw this.#toPipelineError(error)
+        const mayTry = tries < MOST_TRIES && (!isFull(error) || (await this.#options.onFull()))
+        if (!mayTry) throw this.#toPipelineError(error)
       }
     }
   }
@@ -77,7 +82,7 @@ export class SegmentWriter {
     const head = encodeStart(id, {
       previous: newest ? { id: newest.id, end: newest.end, sealed: this.#mayTouch } : null,
       group: this.#nextGroup,
-      tracks: [...catalog.tracks()].filter((track) => journal === 'ledger' || isBulk(track.id)).map((track) => track.bounds),
+      tracks: [...catalog.tracks()].filter(({ id: track }) => journal === 'ledger' || (journal === 'bulk' && isBulk(track))).map((track) => track.bounds),
       bulkGone: options.bulkGone,
       layout,
     })
@@ -89,7 +94,7 @@ export class SegmentWriter {
     this.#dataStart = head.length
     this.#mayTouch = true
     this.#doubt = false
-    segments.push({ journal, id, end: head.length, ranges: new Map() })
+    segments.push(new Segment(journal, id, head.length))
   }
 
   /** False when the file being written is no longer the one of its name in the folder. */
@@ -113,7 +118,7 @@ export class SegmentWriter {
 
   async #write(chunks: readonly Chunk[]): Promise<Written[]> {
     const { catalog, journal, segmentBytes } = this.#options
-    const bytes = chunks.reduce((sum, { marker }) => sum + (marker ? markerBytes(marker.names.length) : 0), sizeOf(chunks))
+    const bytes = chunks.reduce((sum, { marker }) => sum + (marker ? markerBytes(marker) : 0), sizeOf(chunks))
     const newest = catalog.segments(journal).at(-1)
     if (!newest || !this.#file || (newest.end > this.#dataStart && newest.end + bytes > segmentBytes)) await this.roll()
     const segment = catalog.segments(journal).at(-1)!
@@ -124,7 +129,7 @@ export class SegmentWriter {
     await file.write(encoded, segment.end)
     await file.datasync()
     this.#doubt = false
-    for (const { entry, at } of written) if (entry.kind === KIND_RECORD) catalog.place(segment, entry.track, entry.offset, at)
+    for (const { entry, at } of written) if (entry.kind === KIND_RECORD && !(entry.flags & FLAG_COPY)) catalog.place(segment, entry, at)
     segment.end += encoded.length
     return written
   }
@@ -212,7 +217,7 @@ export class SegmentWriter {
     const { files, journal } = this.#options
     const place = `${files.folder} (${journal})`
     if (this.#doubt) return new PipelineError('IN_DOUBT', `${place}: a write failed, whether it counts is not known: ${errorText(cause)}`, { cause })
-    if (codeOf(cause) === 'ENOSPC') return new PipelineError('DISK_FULL', `${place}: the disk is full, nothing was stored`, { cause })
+    if (isFull(cause)) return new PipelineError('DISK_FULL', `${place}: the disk is full, nothing was stored`, { cause })
     return new PipelineError('IO', `${place}: can't be written: ${errorText(cause)}`, { cause })
   }
 }

@@ -6,9 +6,10 @@ import type { Logger } from '../../ops/logger.ts'
 import { APPEND_MOST } from '../log.ts'
 import type { Appended, Bounds, Log, LogRecord, Opened, Owned, Partition, Slice, Topic, Write } from '../log.ts'
 import { untilStopped } from '../retry.ts'
+import type { Progress } from '../retry.ts'
 import { ownAll, stopWith } from '../stopping.ts'
 import { LEADER_WITH_STATE, leadWithoutState, takeOver } from '../takeover.ts'
-import type { Layout, StateStore } from '../takeover.ts'
+import type { Layout, StateStore, TakeoverOptions } from '../takeover.ts'
 import type { Failure, Operation } from './faults.ts'
 import { Group } from './flush.ts'
 import type { FlushQueue } from './flush.ts'
@@ -86,6 +87,10 @@ export class MemoryLog implements Log {
     if (last) await this.#alive(last.flushed)
   }
 
+  reasons(): readonly string[] {
+    return []
+  }
+
   consume(open: (owned: Partition) => Promise<Opened>, signal: AbortSignal): Promise<void> {
     return this.#run(signal, (stop) => ownAll(this.partitions, (number) => this.#own(number, open, stop.signal), stop))
   }
@@ -93,11 +98,11 @@ export class MemoryLog implements Log {
   lead(name: string, run: (owned: Owned) => Promise<void>, signal: AbortSignal): Promise<void> {
     const seat = this.#store.seat(name)
     return this.#run(signal, (stop) =>
-      this.#untilStopped(name, stop.signal, async () => {
+      this.#untilStopped(name, stop.signal, async (progress) => {
         const candidate = { process: this }
         seat.join(candidate)
         try {
-          await this.#hold(seat, candidate, stop.signal, async (tenure) => run(await this.#leaderOf(name, seat, tenure)))
+          await this.#hold(seat, candidate, stop.signal, async (tenure) => run(await this.#leaderOf(name, seat, tenure, progress)))
         } finally {
           seat.leave(candidate)
         }
@@ -174,9 +179,9 @@ export class MemoryLog implements Log {
     const candidate = { process: this }
     seat.join(candidate)
     try {
-      await this.#untilStopped(`readings/${number}`, signal, () =>
+      await this.#untilStopped(`readings/${number}`, signal, (progress) =>
         this.#hold(seat, candidate, signal, async (tenure) => {
-          const owned = await this.#takeOver(seat, tenure.stop.signal, 'state', number)
+          const owned = await this.#takeOver(seat, { signal: tenure.stop.signal, topic: 'state', partition: number, progress })
           await this.#workThrough(number, owned.signal, await open(Object.assign(owned, { number })))
         }),
       )
@@ -220,14 +225,14 @@ export class MemoryLog implements Log {
     return this.#alive(Promise.resolve(slice))
   }
 
-  async #leaderOf(name: string, seat: Seat, tenure: Tenure): Promise<Owned> {
-    if (name === LEADER_WITH_STATE) return this.#takeOver(seat, tenure.stop.signal, 'leases', 0)
+  async #leaderOf(name: string, seat: Seat, tenure: Tenure, progress: Progress): Promise<Owned> {
+    if (name === LEADER_WITH_STATE) return this.#takeOver(seat, { signal: tenure.stop.signal, topic: 'leases', partition: 0, progress })
     return leadWithoutState(name, ++seat.epoch, tenure.stop.signal)
   }
 
-  #takeOver(seat: Seat, signal: AbortSignal, topic: 'state' | 'leases', partition: number): Promise<Owned> {
-    const store = this.#stateStore(seat, topic, partition)
-    return this.#alive(takeOver({ store, topic, partition, partitions: this.partitions, key: this.#key, signal }))
+  #takeOver(seat: Seat, of: Pick<TakeoverOptions, 'topic' | 'partition' | 'signal' | 'progress'>): Promise<Owned> {
+    const store = this.#stateStore(seat, of.topic, of.partition)
+    return this.#alive(takeOver({ store, ...of, partitions: this.partitions, key: this.#key }))
   }
 
   #stateStore(seat: Seat, topic: 'state' | 'leases', partition: number): StateStore {
@@ -301,9 +306,9 @@ export class MemoryLog implements Log {
     }
   }
 
-  #untilStopped(what: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  #untilStopped(what: string, signal: AbortSignal, work: (progress: Progress) => Promise<void>): Promise<void> {
     // The pause is no call of this handle, and ends in a dead process too: it must not become a candidate again.
-    return untilStopped(() => (this.#state === 'crashed' ? never() : this.#alive(work())), {
+    return untilStopped((progress) => (this.#state === 'crashed' ? never() : this.#alive(work(progress))), {
       clock: this.#store.options.clock,
       signal,
       passing: ({ code, message }, pauseMs) => {

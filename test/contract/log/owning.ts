@@ -197,6 +197,20 @@ export const owning: readonly Case[] = [
     },
   },
   {
+    it: 'pauses before a takeover stay small while each term commits something',
+    async run(lab) {
+      const log = await lab.open()
+      await lab.append(log, 'readings', 0, 'a')
+      const holder = lab.consume(log, {
+        async process({ owned }) {
+          await owned.commit([put('state', 0, 'a')], cut(0, 0))
+          throw passing()
+        },
+      })
+      await lab.until(() => holder.terms.length > 30, 'thirty takeovers')
+    },
+  },
+  {
     it: 'anything else a task throws ends consume with it',
     async run(lab) {
       const log = await lab.open()

@@ -20,7 +20,7 @@ class JournalHarness implements LogHarness {
     const mount = this.#disk.mount()
     const { partitions = 2, key = 'device' } = options
     const segmentBytes = { bulk: 16 * 1024, ledger: 16 * 1024 }
-    const log = await openJournal({ path: '/disk', files: mount, partitions, key, clock: this.#clock, random: systemRandom, segmentBytes, recentBytes: 8 * 1024, chunkBytes: 2_048 })
+    const log = await openJournal({ path: '/disk', files: mount, partitions, key, clock: this.#clock, random: systemRandom, segmentBytes, recentBytes: 8 * 1024, chunkBytes: 2_048, reserveBytes: 64 * 1024 })
     this.#mounts.set(log, mount)
     return log
   }

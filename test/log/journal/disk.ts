@@ -162,9 +162,14 @@ export class Disk {
     this.#syncedNames = new Map(this.#names)
   }
 
+  /** Bytes of all files. */
+  used(): number {
+    return [...this.#names.values()].reduce((sum, { content }) => sum + content.length, 0)
+  }
+
   /** How many of `bytes` there is room for. */
   room(inode: Inode, at: number, bytes: number): number {
-    const used = [...this.#names.values()].reduce((sum, { content }) => sum + content.length, 0)
+    const used = this.used()
     const grows = Math.max(0, at + bytes - inode.content.length)
     return Math.max(0, bytes - Math.max(0, used + grows - this.capacity))
   }
@@ -219,6 +224,11 @@ class Mount implements FilePort {
     this.#disk.unlink(name)
   }
 
+  async room() {
+    await this.alive()
+    return Math.max(0, this.#disk.capacity - this.#disk.used())
+  }
+
   async syncFolder() {
     await this.check('syncFolder', '')
     this.#disk.syncFolder()
@@ -226,7 +236,12 @@ class Mount implements FilePort {
 
   async lock() {
     await this.alive()
-    return this.#disk.lock(this)
+    const hold = this.#disk.lock(this)
+    const isOurs = async () => {
+      await this.alive()
+      return hold.isOurs()
+    }
+    return { ...hold, isOurs }
   }
 
   /** Takes a turn, as a real disk would; a process that has ended waits for ever. */

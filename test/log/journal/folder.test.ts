@@ -145,7 +145,7 @@ describe('a look that fails', () => {
       const hold = await disk.mount().lock('')
       return { ...hold, isOurs: async () => (broken ? Promise.reject(failure('EIO', 'lock')) : hold.isOurs()) }
     }
-    const port = { folder: disk.folder, lock, list: () => files.list(), open: files.open.bind(files), rename: files.rename.bind(files), unlink: files.unlink.bind(files), syncFolder: () => files.syncFolder() }
+    const port = { folder: disk.folder, lock, list: () => files.list(), open: files.open.bind(files), rename: files.rename.bind(files), unlink: files.unlink.bind(files), room: () => files.room(), syncFolder: () => files.syncFolder() }
     broken = false
     const { journal, clock } = await openOn(disk, { files: port, logger })
     await append(journal, 'incidents', 0, 'a')

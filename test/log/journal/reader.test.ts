@@ -1,8 +1,8 @@
 /** The journal read beside the process that writes it. */
 import { describe, expect, it } from 'vitest'
 import { openJournalReader } from '../../../src/log/journal/reader.ts'
-import { Disk } from './disk.ts'
-import { all, append, openOn, own, put, record, values } from './rig.ts'
+import { Disk, failure } from './disk.ts'
+import { all, append, openOn, own, put, record, rest, values } from './rig.ts'
 
 const cut = (next: number) => ({ next: new Map([['readings/0', next]]), incarnation: '' })
 
@@ -89,6 +89,33 @@ describe('a reader', () => {
     const slice = await reader.read('readings', 0, 2, 100)
     const { low } = await journal.bounds('readings', 0)
     expect(slice).toMatchObject({ lost: low - 2, next: 41 })
+  })
+
+  it('looks again when a file goes between the list of the folder and its reading', async () => {
+    const disk = new Disk()
+    const { journal } = await openOn(disk)
+    await append(journal, 'incidents', 0, 'a')
+    let gone = 3
+    disk.fault = (operation, name) => (operation === 'open' && name.startsWith('ledger') && gone-- > 0 ? failure('ENOENT', name) : undefined)
+    const reader = await openJournalReader('', disk.mount())
+    expect([await values(reader, 'incidents', 0), reader.damaged, gone < 0]).toEqual([['a'], [], true])
+  })
+
+  it('starts over where every file it knew is gone, and shows no key that was deleted in them', async () => {
+    const disk = new Disk()
+    const { journal } = await openOn(disk, { segmentBytes: { bulk: 4_096, ledger: 4_096 } })
+    const { owned } = await own(journal, 0)
+    await owned.commit([put('state', 0, 'gone', '1')], cut(1))
+    const reader = await openJournalReader('', disk.mount())
+    expect((await all(reader, 'state', 0)).records.map(({ key }) => key)).toContain('gone')
+    await owned.commit([put('state', 0, 'gone', null)], cut(1))
+    for (let n = 0; n < 60; n++) {
+      await owned.commit([put('state', 0, 'hot', `${n}`.padEnd(300))], cut(1))
+      await rest()
+    }
+    expect(disk.names().filter((name) => name.startsWith('ledger')).length).toBeLessThan(6)
+    expect((await all(reader, 'state', 0)).records.map(({ key }) => key).toSorted()).toEqual(['header', 'hot'])
+    expect(reader.damaged).toEqual([])
   })
 
   it('of a folder without a log says so', async () => {

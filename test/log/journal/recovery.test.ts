@@ -1,5 +1,6 @@
 /** What a journal finds after its newest file was cut, its power lost, its process killed: the last whole group, and nothing half. */
 import { describe, expect, it } from 'vitest'
+import { encodeStart, fileName } from '../../../src/log/journal/segment.ts'
 import type { Write } from '../../../src/log/log.ts'
 import { Disk } from './disk.ts'
 import { all, append, dice, openOn, own, put, record, rest, values } from './rig.ts'
@@ -139,6 +140,29 @@ describe('power lost in the middle of work', () => {
   })
 })
 
+describe('the number of a group', () => {
+  it('begins anew after 2³², which no start and no compaction minds', async () => {
+    const disk = new Disk()
+    const start = { previous: null, group: 2 ** 32 - 20, tracks: [], bulkGone: false, layout: { partitions: 2, key: 'device' } }
+    for (const journal of ['bulk', 'ledger'] as const) disk.put(fileName(journal, 1), encodeStart(1, start))
+    const options = { segmentBytes: { bulk: 65_536, ledger: 2_048 }, chunkBytes: 200 }
+    let at = 0
+    for (let round = 0; round < 4; round++) {
+      const { journal, damages, end } = await openOn(disk, options)
+      const owner = await own(journal, 0)
+      expect([stateOf(owner), damages]).toEqual([at, []])
+      for (let n = at + 1; n <= at + 12; n++) {
+        await append(journal, 'incidents', 0, `incident ${n}`)
+        await owner.owned.commit(statesOf(n), cut(n))
+        await rest()
+      }
+      at += 12
+      end()
+    }
+    expect(await values((await openOn(disk, options)).journal, 'incidents', 0)).toEqual(Array.from({ length: at }, (_, n) => `incident ${n + 1}`))
+  })
+})
+
 describe('bulk files that somebody deleted', () => {
   it('leave an empty topic, over two starts, whatever the ledger knew of them', async () => {
     const disk = new Disk()
@@ -174,6 +198,19 @@ describe('a commit over several files', () => {
     expect(rows.size).toBe(30)
     expect(restored.next.get('readings/0')).toBe(1)
   })
+
+  it('may have more writes than a header’s 16 bits count', async () => {
+    const disk = new Disk()
+    const large = { segmentBytes: { bulk: 1e6, ledger: 2e6 }, chunkBytes: 65_536 }
+    const { journal, end } = await openOn(disk, large)
+    const owner = await own(journal, 0)
+    const count = 70_000
+    await owner.owned.commit(Array.from({ length: count }, (_, n) => put('state', 0, `page/${n}`, 'x')), cut(1))
+    end()
+    const { journal: again, damages } = await openOn(disk, large)
+    const { rows, restored } = await own(again, 0)
+    expect([rows.size, restored.next.get('readings/0'), damages]).toEqual([count, 1, []])
+  }, 60_000)
 
   it('killed in its third file it never was, and what was appended meanwhile stays', async () => {
     const disk = new Disk()

@@ -42,6 +42,70 @@ describe('retention', () => {
     expect(journal.stats().bytes.bulk).toBeLessThan(20_000 + 4_096)
   })
 
+  it('takes a file whose newest record is too old, unless the checkpoint before the last needs it, and that one at twice the age', async () => {
+    const disk = new Disk()
+    const { journal, clock } = await openOn(disk, { ...SMALL, retentionBytes: 1e9, retentionAgeMs: 10_000 })
+    const { owned } = await own(journal, 0)
+    await fill(journal, 0, 20)
+    const { high: old } = await journal.bounds('readings', 0)
+    await clock.advance(11_000)
+    await fill(journal, 0, 20)
+    expect((await journal.bounds('readings', 0)).low).toBe(0)
+    await owned.commit([], cut(0, old))
+    await owned.commit([], cut(0, old))
+    await fill(journal, 0, 1)
+    const { low } = await journal.bounds('readings', 0)
+    expect([low > 10, low <= old]).toEqual([true, true])
+    await clock.advance(21_000)
+    await fill(journal, 0, 1)
+    expect((await journal.bounds('readings', 0)).low).toBeGreaterThan(30)
+  })
+
+  it('knows the age of what is there over a start', async () => {
+    const disk = new Disk()
+    const { journal, clock, end } = await openOn(disk, SMALL)
+    await fill(journal, 0, 20)
+    const { low: before } = await journal.bounds('readings', 0)
+    end()
+    const later = await openOn(disk, { ...SMALL, clock, retentionBytes: 1e9, retentionAgeMs: 10_000 })
+    await clock.advance(9_000)
+    await fill(later.journal, 0, 1)
+    expect((await later.journal.bounds('readings', 0)).low).toBe(before)
+    await clock.advance(20_000)
+    await fill(later.journal, 0, 1)
+    expect((await later.journal.bounds('readings', 0)).low).toBe(20)
+  })
+
+  it.each([['incidents', 400], ['requests', 90]] as const)('keeps %s for %i days, and actions for ever', async (topic, days) => {
+    const disk = new Disk()
+    const options = { segmentBytes: { bulk: 2_048, ledger: 2_048, archive: 1_024 } }
+    const { journal, clock, end } = await openOn(disk, options)
+    const churn = async (count: number) => {
+      for (let n = 0; n < count; n++) {
+        await append(journal, topic, 0, `${n}`.padEnd(100))
+        await append(journal, 'actions', 0, `${n}`)
+        await rest()
+      }
+      await clock.advance(61_000) // no state commits: emptied files wait a minute
+      await append(journal, 'actions', 0, 'last')
+      await rest()
+    }
+    await churn(40)
+    clock.step(days * 86_400_000 - 200_000)
+    await churn(40)
+    expect((await journal.bounds(topic, 0)).low).toBe(0)
+    clock.step(200_000)
+    await churn(40)
+    const { low, high } = await journal.bounds(topic, 0)
+    const { records, lost } = await all(journal, topic, 0)
+    expect([low > 10, low <= 40, high, lost, records.length]).toEqual([true, true, 120, low, 120 - low])
+    expect((await all(journal, 'actions', 0)).records.length).toBe(123)
+    end()
+    const again = await openOn(disk, options)
+    expect(await again.journal.bounds(topic, 0)).toEqual({ low, high })
+    expect(again.damages).toEqual([])
+  })
+
   it('remembers the end of a partition all of whose records it has taken, over a start', async () => {
     const disk = new Disk()
     const { journal, end } = await openOn(disk, SMALL)

@@ -20,7 +20,7 @@ export async function openOn(disk: Disk, options: Partial<JournalOptions> = {}):
   const clock = new ManualClock()
   const damages: Damage[] = []
   const mount = disk.mount()
-  const defaults = { path: disk.folder, files: mount, partitions: 2, key: 'device', clock, random: systemRandom, onDamage: (damage: Damage) => damages.push(damage) }
+  const defaults = { path: disk.folder, files: mount, partitions: 2, key: 'device', reserveBytes: 0, clock, random: systemRandom, onDamage: (damage: Damage) => damages.push(damage) }
   return { journal: await openJournal({ ...defaults, ...options }), clock, damages, end: () => mount.end() }
 }
 
