@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { prepare } from './prepare.mjs'
 import { ROOT, script } from './shell.mjs'
 
-const NAMES = ['skeleton']
+const NAMES = ['skeleton', 'kill-switch', 'skab', 'demo', 'full-disk', 'backup']
 
 await script(async () => {
   const [name, ...options] = process.argv.slice(2)

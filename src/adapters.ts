@@ -46,6 +46,7 @@ export function ingestLimits({ limits, settings }: Config): IngestLimits {
     payloadBytes: limits.payloadBytes,
     nesting: limits.nesting,
     fields: limits.fields,
+    samples: limits.samples,
     nameLength: limits.nameLength,
     metricsPerDevice: settings.limits.metricsPerDevice,
     knownDevices: KNOWN_DEVICES,
@@ -61,8 +62,16 @@ export async function openAdapters(config: Config, ops: OpsPorts): Promise<Adapt
     throw new PipelineError('BAD_CONFIG', `sources: ${config.sources.length} are named, this version takes exactly one, the embedded broker`)
   const credentials = config.auth.credentials === null ? null : await readCredentials(config.auth.credentials)
   const key = config.auth.signingKey === null ? null : await readSigningKey(config.auth.signingKey)
-  const { path, partitions } = config.log.embedded
-  const log = await openJournal({ ...ops, path, partitions, key: source.device }).catch((error: unknown) => {
+  const { path, partitions, retention, reserve } = config.log.embedded
+  const log = await openJournal({
+    ...ops,
+    path,
+    partitions,
+    key: source.device,
+    retentionBytes: retention.size,
+    retentionAgeMs: retention.age,
+    reserveBytes: reserve,
+  }).catch((error: unknown) => {
     if (!isPipelineError(error, 'PARTITIONS_CHANGED')) throw error
     throw new PipelineError(error.code, `${resolve(path)}: ${error.message}`, { cause: error })
   })

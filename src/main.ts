@@ -26,7 +26,8 @@ const host: Host = {
 function output(stream: NodeJS.WriteStream): Output {
   // The reader has left, as `| head` does: nothing more is owed to anybody.
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
-  return { write: (text) => void stream.write(text), isTerminal: stream.isTTY === true }
+  const size = () => ({ columns: stream.columns ?? 80, rows: stream.rows ?? 24 })
+  return { write: (text) => void stream.write(text), isTerminal: stream.isTTY === true, size }
 }
 
 const io: CliIo = {
@@ -37,14 +38,18 @@ const io: CliIo = {
   random: systemRandom,
   connect: connectMqtt,
   openLog: async (path) => (await import('./log/journal/reader.ts')).openJournalReader(path),
+  backups: {
+    backUp: async (from, to) => (await import('./log/journal/backup.ts')).backUp({ from, to, clock: systemClock }),
+    restore: async (from, to) => (await import('./log/journal/restore.ts')).restoreBackup({ from, to, token: systemRandom.id() }),
+  },
   host,
 }
 
-/** Loaded only by `run`, so that the other verbs start fast. */
+/** Loaded only by `run` and `demo`, so that the other verbs start fast. */
 const start: StartPicket = async (config, ports) => (await import('./start.ts')).startPicket(config, ports)
 
 const args = process.argv.slice(2)
 const code = await runCli(args, io, start)
 // A service that could not drain still holds sockets and timers; the other verbs end when all they print is out.
-if (args[0] === 'run') process.exit(code)
+if (args[0] === 'run' || args[0] === 'demo') process.exit(code)
 process.exitCode = code

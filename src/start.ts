@@ -13,6 +13,7 @@ export async function startPicket(config: Config, ports: PicketPorts): Promise<R
     name: `${hostname()}-${ports.random.id().slice(0, 6)}`,
     settings: config.settings,
     settingsHash: config.settingsHash,
+    policy: config.respond,
     limits: ingestLimits(config),
     checkpoint: { everyMs: config.checkpoint.intervalMs, bytes: config.checkpoint.bytes },
   }

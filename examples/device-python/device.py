@@ -69,6 +69,8 @@ def readings(started, odd_after):
 
 def main():
     options = arguments()
+    # A reason that the terminal can't show must not end the thread that listens.
+    sys.stdout.reconfigure(errors="backslashreplace")
     url = urlparse(options.url)
     level = topic_level(options.device)
     say = lambda line: print(f"{options.device} {line}", flush=True)

@@ -112,7 +112,7 @@ class Contract:
             return None
         self.generation = generation
         # Without a clock the rest of the quarantine is unknown: it lasts until the release, or a command with its ttl.
-        left = self._left(until, float("inf"))
+        left = self._left(until, 0) if self._has_clock else float("inf")
         if state == "quarantined" and left > 0:
             self._quarantine(left, str(desired.get("reason", "")))
         else:
@@ -183,8 +183,9 @@ def _load_key(pem):
     return key
 
 
+# Python reads 1e999 and NaN as numbers: a quarantine until then would never end.
 def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _is_whole(value):

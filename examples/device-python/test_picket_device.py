@@ -80,6 +80,20 @@ class ADevice(unittest.TestCase):
         stage.command(expires=1, ttl=60)
         self.assertTrue(stage.contract.quarantined)
 
+    def test_takes_no_end_that_never_comes(self):
+        for has_clock in (True, False):
+            stage = Stage(has_clock=has_clock)
+            stage.command(expires=float("inf"), ttl=float("inf"))
+            self.assertEqual(stage.answers[-1]["reason"], "expired")
+
+    def test_without_a_clock_keeps_the_retained_quarantine_until_it_is_released(self):
+        stage = Stage(has_clock=False)
+        stage.desired()
+        stage.contract.tick()
+        self.assertTrue(stage.contract.quarantined)
+        stage.desired(state="normal", generation=11, until=None)
+        self.assertFalse(stage.contract.quarantined)
+
     def test_rejects_what_is_for_another_device(self):
         stage = Stage()
         stage.command(device="p-8")

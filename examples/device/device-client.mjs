@@ -7,6 +7,8 @@ const VERSION = 1
 const IDS_KEPT = 32
 /** Longest wait of a timer in Node, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1
+/** How long a quarantine lasts when only its release will end it. */
+const UNKNOWN = Number.POSITIVE_INFINITY
 
 /**
  * @typedef {object} Remembered What a device keeps over a restart: a file, a page of flash.
@@ -125,7 +127,7 @@ export class Device {
     if (generation < this.generation) return
     this.generation = generation
     // Without a clock the rest of the quarantine is unknown: it lasts until the release, or a command with its ttl.
-    const left = this.left(until, Number.POSITIVE_INFINITY)
+    const left = this.left(until, UNKNOWN)
     if (state === 'quarantined' && left > 0) this.quarantine(left, reason)
     else this.release(reason)
     this.remember()
@@ -133,7 +135,8 @@ export class Device {
 
   /** @private ms that are left until a time, or by a count of seconds from now where there is no clock. */
   left(until, ttlSeconds) {
-    return (this.options.hasClock ?? true) ? until - this.now() : ttlSeconds * 1000
+    if (!(this.options.hasClock ?? true)) return ttlSeconds === UNKNOWN ? UNKNOWN : finite(ttlSeconds * 1000)
+    return finite(until - this.now())
   }
 
   /** @private */
@@ -147,7 +150,7 @@ export class Device {
   quarantine(ms, reason) {
     clearTimeout(this.endTimer)
     this.switch(true, reason)
-    if (ms === Number.POSITIVE_INFINITY) return
+    if (ms === UNKNOWN) return
     const goOn = () => (ms > LONGEST_TIMER ? this.quarantine(ms - LONGEST_TIMER, reason) : this.release('quarantine over'))
     this.endTimer = setTimeout(goOn, Math.min(ms, LONGEST_TIMER))
   }
@@ -193,6 +196,11 @@ export class ResendStore extends mqtt.Store {
   put(packet, done) {
     return super.put(packet.cmd === 'publish' ? { ...packet, dup: true } : packet, done)
   }
+}
+
+/** JSON may say 1e999: a quarantine until then would never end. What is no time is over. */
+function finite(ms) {
+  return Number.isFinite(ms) ? ms : 0
 }
 
 function parse(payload) {

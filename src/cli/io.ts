@@ -1,6 +1,7 @@
 /** Port: what the verbs touch of the world outside: terminal, network, log, time. `main.ts` brings the real one. */
 import type { Clock } from '../ops/clock.ts'
 import type { Random } from '../ops/random.ts'
+import type { Backups } from './backups.ts'
 import type { LogReader } from './log-reader.ts'
 import type { Connect } from './publisher.ts'
 
@@ -14,6 +15,8 @@ export interface CliIo {
   readonly connect: Connect
   /** The log in a folder, read-only beside a running Picket, for `log read`. */
   readonly openLog: (path: string) => Promise<LogReader>
+  /** For `backup` and `restore`. */
+  readonly backups: Backups
   readonly host: Host
 }
 
@@ -37,6 +40,8 @@ export interface Output {
   write(text: string): void
   /** A person is looking. */
   readonly isTerminal: boolean
+  /** Of the terminal, in characters; left out where there is none. */
+  readonly size?: () => { readonly columns: number; readonly rows: number }
 }
 
 /** A verb that could not do as asked: `message` says what to do next. Exit code 1. */

@@ -2,15 +2,22 @@
 import { Command, CommanderError } from 'commander'
 import { errorText, isPipelineError } from '../core/errors.ts'
 import { addAudit } from './audit.ts'
+import { addBackup } from './backup.ts'
+import { addCheck } from './check.ts'
+import { addDemo } from './demo.ts'
 import { addDevices } from './devices.ts'
+import { addEnforcement } from './enforcement.ts'
 import { addIncidents } from './incidents.ts'
 import { Failure } from './io.ts'
 import type { CliIo } from './io.ts'
 import { addLog } from './log-read.ts'
 import { addQuarantine, addRelease } from './quarantine.ts'
 import { addReplay } from './replay.ts'
+import { addRestore } from './restore.ts'
 import { addRun } from './run.ts'
 import type { StartPicket } from './run.ts'
+import { addSchema } from './schema.ts'
+import { addSilence, addSilences, addUnsilence } from './silence.ts'
 import { visible } from './table.ts'
 
 const EXIT_OK = 0
@@ -38,13 +45,22 @@ function buildProgram(io: CliIo, start: StartPicket): Command {
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .showHelpAfterError('(--help says more)')
   addRun(program, io, start)
+  addDemo(program, io, start)
+  addCheck(program, io)
+  addSchema(program, io)
   addReplay(program, io)
   addLog(program, io)
   addAudit(program, io)
+  addBackup(program, io)
+  addRestore(program, io)
   addIncidents(program, io)
   addDevices(program, io)
   addQuarantine(program, io)
   addRelease(program, io)
+  addSilence(program, io)
+  addSilences(program, io)
+  addUnsilence(program, io)
+  addEnforcement(program, io)
   return program
 }
 

@@ -10,6 +10,9 @@ export function processEnvironment(): Environment {
 const REFERENCE = /\$\{([^}]*)\}/g
 /** A reference that is never closed. */
 const OPEN_REFERENCE = /\$\{[^}]*$/
+/** What a shell would replace. */
+const BARE_REFERENCE = /^\$[A-Za-z_]\w*$/
+const ALLOWED = 'allowed: ${NAME} of an environment variable'
 
 export interface SubstituteOptions {
   readonly environment: Environment
@@ -18,23 +21,27 @@ export interface SubstituteOptions {
   readonly refuse: (path: Path, text: string) => void
 }
 
-/** `value` with every `${NAME}` in its secrets replaced; `refuse` hears of names that are not set, and of `${` where no secret stands. */
+/** `value` with every `${NAME}` in its secrets replaced; `refuse` hears of names that are not set, of slips, and of `${` where no secret stands. */
 export function substitute(value: unknown, options: SubstituteOptions, path: Path = []): unknown {
-  const { environment, unset, refuse } = options
+  const { refuse } = options
   if (Array.isArray(value)) return value.map((inner, index) => substitute(inner, options, [...path, index]))
   if (value !== null && typeof value === 'object') {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, substitute(inner, options, [...path, key])]))
   }
-  if (typeof value !== 'string' || !value.includes('${')) return value
-  if (!isSecret(path)) {
-    refuse(path, `has \${…} in it, which is replaced only in ${SECRET_NAMES}; write the value itself`)
-    return value
-  }
-  if (OPEN_REFERENCE.test(value)) refuse(path, 'has ${ without a } after it; allowed: ${NAME} of an environment variable')
-  return value.replace(REFERENCE, (whole, name: string) => {
+  if (typeof value !== 'string' || !value.includes('$')) return value
+  if (isSecret(path)) return withVariables(value, options, path)
+  if (value.includes('${')) refuse(path, `has \${…} in it, which is replaced only in ${SECRET_NAMES}; write the value itself`)
+  return value
+}
+
+function withVariables(secret: string, { environment, unset, refuse }: SubstituteOptions, path: Path): string {
+  if (OPEN_REFERENCE.test(secret)) refuse(path, `has \${ without a } after it; ${ALLOWED}`)
+  if (BARE_REFERENCE.test(secret)) refuse(path, `is a variable without braces; ${ALLOWED}`)
+  return secret.replace(REFERENCE, (whole, name: string) => {
     const found = Object.hasOwn(environment, name) ? environment[name] : undefined
     if (found) return found
-    if (unset === 'refuse') refuse(path, `needs the environment variable ${name || '(no name given)'}, which is not set`)
+    const why = found === '' ? 'empty' : 'not set'
+    if (unset === 'refuse') refuse(path, `needs the environment variable ${name || '(no name given)'}, which is ${why}`)
     return whole
   })
 }

@@ -129,4 +129,5 @@ one under \`[]\` for each of a list.
 const LAYER_RULES = `What is in force for a device: the built-in default, over it the class \`default\`, then its class, its site, at last the device itself; the most
 specific layer that says something wins, metric by metric and key by key. A false-alarm budget is counted by class, so only classes have one.
 \`quarantine: never\` is lifted by a site or device only if that names \`from\`; by a class over \`default\` also with \`for\` alone.
+What a lower layer says can be changed but not taken back: for a limit that is none, \`above: 1e308\`.
 `

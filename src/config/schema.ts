@@ -126,8 +126,9 @@ export type ClassLayer = z.output<typeof classLayer>
 
 const webhook = section({
   url: z
-    .url({ protocol: /^https?$/, error: 'an http or https URL' })
+    .url({ protocol: /^https?$/, error: 'an http or https URL', abort: true })
     .max(2_048, { error: 'at most 2048 characters' })
+    .refine((url) => new URL(url).username + new URL(url).password === '', { error: 'a URL without user and password, which no delivery can carry; secret signs each' })
     .meta({ notation: { type: 'URL', range: 'http or https, at most 2048 characters' } })
     .describe('Where each revision of an incident is POSTed to.'),
   secret: text(/^[\s\S]{1,1024}$/, '1 to 1024 characters, or ${NAME} of an environment variable')

@@ -9,6 +9,8 @@ const START_MS = 20_000
 export interface ServiceOptions {
   readonly config: string
   readonly http: string
+  /** For Node itself, before the program. */
+  readonly nodeArgs?: readonly string[]
 }
 
 export class Service {
@@ -29,7 +31,7 @@ export class Service {
   /** Resolves with the ms until it said that it is ready. */
   async start(): Promise<number> {
     const began = performance.now()
-    const child = spawn(process.execPath, [MAIN, 'run', '--config', this.#options.config], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [...(this.#options.nodeArgs ?? []), MAIN, 'run', '--config', this.#options.config], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     this.starts++
     const keep = (chunk: Buffer) => (this.#log = (this.#log + chunk.toString()).slice(-100_000))
@@ -41,6 +43,11 @@ export class Service {
       await pause(20)
     }
     throw new Error(`not ready within ${START_MS} ms\n${this.log}`)
+  }
+
+  /** It has not ended. */
+  get isRunning(): boolean {
+    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   async kill(): Promise<void> {

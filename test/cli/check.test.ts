@@ -38,6 +38,11 @@ replay      after a crash at most what came since the checkpoint: 150000 message
     )
   })
 
+  it('says of a layer that lifts a never only where there is one to lift', async () => {
+    const { stdout } = await makeLab().run('check', '--config', aConfig(), '--set', 'devices.worn={quarantine: {from: major}}')
+    expect(stdout).toContain('\nnever cut   nobody\n')
+  })
+
   it('says that nobody is cut off where enforcement is off', async () => {
     const { stdout } = await makeLab().run('check', '--config', aConfig(), '--set', 'respond.enforcement=off')
     expect(stdout).toContain('\nquarantine  off: no device is cut off (respond.enforcement)\n')

@@ -47,7 +47,7 @@ describe('the greeting', () => {
       `metrics  ${url}/metrics`,
       `API      ${url}/api/v1/devices and ${url}/api/v1/incidents`,
       'data     /var/lib/picket',
-      `try      node dist/main.js devices --url ${url}`,
+      `try      node dist/main.js devices --url ${url}, or node dist/main.js demo for a fleet in which things go wrong`,
     ])
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
     host.signal('SIGTERM')

@@ -95,6 +95,10 @@ describe('a text made to be dear', () => {
     expect(refusalOf(text)?.message).toMatch(why)
   })
 
+  it('is refused where it is nested deeper than any config, with the place', () => {
+    expect(refusalOf(`listen: ${'{a: '.repeat(40)}1${'}'.repeat(40)}`)?.message).toMatch(/f:1:\d+: listen\.a\.[a.]+: is nested deeper than 32 levels/)
+  })
+
   it('is refused where its settings come to more than a record of the log is for', () => {
     const metrics = Array.from({ length: 1_500 }, (_, index) => `m${index}: {}`).join(', ')
     const classes = Array.from({ length: 60 }, (_, index) => `c${index}: {}`).join(', ')

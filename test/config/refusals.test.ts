@@ -100,6 +100,11 @@ describe('a refusal', () => {
       'my.yaml:1:28: notify.0.webhook.url: is "nowhere"; allowed: an http or https URL',
     ],
     [
+      'URL with a user, which no delivery could be sent to',
+      'notify: [{ webhook: { url: "https://u:hunter2@h.example/x" } }]',
+      'my.yaml:1:28: notify.0.webhook.url: is "https://h.example/…"; allowed: a URL without user and password',
+    ],
+    [
       'limits crossed',
       'classes: { a: { metrics: { t: { above: 1, below: 2 } } } }',
       'my.yaml:1:31: classes.a.metrics.t: has below 2 and above 1; allowed: below',
@@ -217,6 +222,10 @@ describe('--set', () => {
     expect(refusal('', ['listen.http=9'])[0]).toMatch(/^--set listen\.http: listen\.http: is 9; allowed: host:port/)
   })
 
+  it('is named by the last argument that wrote the value', () => {
+    expect(refusal('', ['listen={http: 127.0.0.1:1}', 'listen.http=9'])[0]).toMatch(/^--set listen\.http: listen\.http: is 9;/)
+  })
+
   it('refuses an unknown path as the file does', () => {
     expect(refusal('', ['lisen.http=9'])[0]).toMatch(/^--set lisen\.http: lisen: unknown key, did you mean listen\?/)
   })
@@ -245,6 +254,14 @@ describe('secrets', () => {
   it('name the key and the variable that is missing', () => {
     const text = 'notify:\n  - webhook:\n      url: http://h/\n      secret: ${HOOK}'
     expect(refusal(text)).toEqual(['my.yaml:4:15: notify.0.webhook.secret: needs the environment variable HOOK, which is not set'])
+  })
+
+  it.each([
+    ['${HOOK}', { HOOK: '' }, 'needs the environment variable HOOK, which is empty'],
+    ['${constructor}', {}, 'needs the environment variable constructor, which is not set'],
+    ['$HOOK_SECRET', { HOOK_SECRET: 's' }, 'is a variable without braces; allowed: ${NAME} of an environment variable'],
+  ])('tell a slip in the variable: %s', (secret, environment, line) => {
+    expect(() => loadConfig({ file: 'f', text: `notify: [{ webhook: { url: "http://h/", secret: "${secret}" } }]`, environment })).toThrow(line)
   })
 
   it('are the only values that are substituted', () => {

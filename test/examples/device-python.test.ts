@@ -42,7 +42,7 @@ async function stage() {
   await until(() => lines.some((line) => line.includes('listening')))
   const order = (id: string, kind: 'quarantine' | 'release', generation: number) =>
     broker.publish('picket/p-9/command', JSON.stringify({
-      v: 1, id, generation, kind, device: 'p-9', reason: 'why', incident: '', issued: Date.now(), expires: Date.now() + 60_000, ttl: 60, reply: 'picket/p-9/ack',
+      v: 1, id, generation, kind, device: 'p-9', reason: 'why \ud800', incident: '', issued: Date.now(), expires: Date.now() + 60_000, ttl: 60, reply: 'picket/p-9/ack',
     }), { retain: false })
   return { telemetry, acks, lines, order, until }
 }
@@ -61,11 +61,11 @@ describe('the example device in Python', () => {
     await order('c-1', 'quarantine', 10)
     await until(() => acks.some(({ status }) => status === 'done'))
     expect(acks.map(({ id, status }) => `${id} ${status}`)).toEqual(['c-1 accepted', 'c-1 done'])
-    expect(lines).toContain('p-9 quarantined: why')
+    expect(lines).toContain('p-9 quarantined: why \\ud800')
 
     const before = telemetry.length
     await order('c-2', 'release', 11)
     await until(() => telemetry.length > before + 2)
-    expect(lines).toContain('p-9 released: why')
+    expect(lines).toContain('p-9 released: why \\ud800')
   }, 20_000)
 })

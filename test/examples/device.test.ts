@@ -102,6 +102,7 @@ describe('a device', () => {
     ['with a field changed after signing', command({}, { expires: NOW + 120_000 }), 'bad signature'],
     ['for another device', command({ device: 'p-8' }), 'for p-8, not for leeds/p-7'],
     ['that has expired', command({ expires: NOW }), 'expired'],
+    ['whose end is no time', command({ expires: 'Infinity' }).replace('"Infinity"', '1e999'), 'expired'],
     ['of an unknown kind', command({ kind: 'explode' }), 'unknown kind explode'],
     ['not newer than the last', command({ generation: 5 }), 'generation 5 is not newer than 5'],
   ])('rejects a command %s', async (_, text, reason) => {

@@ -64,6 +64,11 @@ describe('a topic pattern', () => {
     expect(meaningIn(both, 't/leeds/2/p')).toEqual({ device: 'leeds/p', labels: { site: 'leeds', line: '2' }, metric: null })
   })
 
+  it('refuses a name that is too long only as the template puts it together', () => {
+    const both = compilePatterns({ patterns: ['t/{site}/{device}'], device: '{site}/{device}', nameLength: 64 })
+    expect(() => both.meaning(`t/${'s'.repeat(40)}/${'d'.repeat(40)}`)).toThrow(expect.objectContaining({ reason: 'name', message: expect.stringContaining('has 81 characters') as string }))
+  })
+
   it.each([
     ['telemetry//{device}', 'has an empty level'],
     ['telemetry/x{device}', 'must be plain text or one part'],
