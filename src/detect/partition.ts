@@ -3,6 +3,7 @@ import type { DeviceView } from '../core/device.ts'
 import { type Cause, type Incident, SEVERITIES } from '../core/incident.ts'
 import { PipelineError } from '../core/errors.ts'
 import type { Position } from '../core/position.ts'
+import { completeSettings } from '../core/settings.ts'
 import type { Control, ControlBody } from '../log/control.ts'
 import type { Frame } from '../log/frame.ts'
 import { PAGE_ROWS, type Page } from '../log/page.ts'
@@ -322,7 +323,8 @@ function factsOf(pages: readonly Page[]): Partial<Facts> {
   const about = pages.find(({ kind }) => kind === 'task')?.rows[0]?.about ?? ''
   try {
     const facts = JSON.parse(about) as Partial<Facts>
-    if (facts.config) return facts
+    // It may have been written before settings had all the keys they have now.
+    if (facts.config) return { ...facts, config: { ...facts.config, settings: completeSettings(facts.config.settings) } }
   } catch (cause) {
     throw new PipelineError('BAD_RECORD', 'the task page can not be read', { cause })
   }
