@@ -157,7 +157,8 @@ export class Admission {
     round.index[m] = i
     round.klass[m] = this.#state.classOf[row]!
     round.when[m] = when
-    round.clock[m] = this.#state.zones.bin(settings.timezone, when)
+    // By what it says itself: `when` may stand still for long where a clock was set back.
+    round.clock[m] = this.#state.zones.bin(settings.timezone, heard)
     round.arrival[m] = frame.arrival[i]!
     round.elapsed[m] = seen > 0 ? Math.max(0, when - last) : 0
     const heardThere = seen > 0 && float32[o32 + presence.SOURCE] === moment.source
@@ -182,6 +183,7 @@ export class Admission {
     const claimed = frame.time[i]!
     const arrival = frame.arrival[i]!
     round.told[m] = heard === claimed ? claimed : arrival
+    round.heard[m] = settings.backfill ? Infinity : Math.max(0, round.gap[m]!)
     round.skew[m] = settings.backfill ? NaN : claimed - arrival
     round.shape[m] = round.crowded[m] ? 0 : frame.shape[i]!
     round.periodic[m] = settings.reports === 'periodic' && round.teaches[m] ? 1 : 0

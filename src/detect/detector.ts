@@ -53,7 +53,7 @@ export interface Round {
   readonly klass: Int32Array
   /** Event time in use, ms since epoch; in a round of kind missing the partition time. [messages] */
   readonly when: Float64Array
-  /** The hour of that time in the device's zone, 0 to 23; 24 more at weekends. Only in rounds of messages. [messages] */
+  /** The hour of its event time in the device's zone, also where that went back: 0 to 23; 24 more at weekends. Only in rounds of messages. [messages] */
   readonly clock: Uint8Array
   /** The event time claimed where it is believed, else arrival; ms since epoch. Unlike `when` it may go back. Only in rounds of messages. [messages] */
   readonly told: Float64Array
@@ -67,6 +67,8 @@ export interface Round {
   readonly periodic: Uint8Array
   /** Covered ms since the device's last message; −1 where there was none. [messages] */
   readonly gap: Float64Array
+  /** ms since its last message in which the device could be heard, in the time that is told: covered ms, or all of it where any event time is taken (Infinity). Only in rounds of messages. [messages] */
+  readonly heard: Float64Array
   /** Longest gap the class promises, ms; 0: none is promised; −1: silence has no meaning for it. [messages] */
   readonly heartbeat: Float64Array
   /** Readings a series of the device warms up with. Only in rounds of messages. [messages] */

@@ -109,6 +109,15 @@ export class Incidents {
     for (const row of rows) this.#end(row, position, { when, arrival: when }, closedBy)
   }
 
+  /** Ends all that `isOver`, by row as well. */
+  closeWhere(isOver: (device: string, cause: Cause) => boolean, position: Position, when: number, closedBy: string): void {
+    for (let row = 0; row < this.#table.end; row++) {
+      if (this.#table.name(row) === undefined) continue
+      const { device, cause } = this.#incident(row)
+      if (isOver(device, cause)) this.#end(row, position, { when, arrival: when }, closedBy)
+    }
+  }
+
   #begin(subject: Subject, judgement: Judgement): boolean {
     const { cause, position, when, severity, surprise } = judgement
     const id = idOf(this.#origin.incarnation, this.#origin.partition, position.offset, position.index, subject.device, cause)
@@ -141,16 +150,18 @@ export class Incidents {
   }
 
   #follow(row: number, judgement: Judgement): void {
-    const { excess, position, when } = judgement
-    const incident = this.#incident(row)
+    const { cause, excess, position, when } = judgement
     this.#table.touch(row)
     const { numbers, at } = this.#numbers(row)
     numbers[at + CALM] = excess < -CALM_BELOW ? numbers[at + CALM]! + 1 : 0
-    if (numbers[at + CALM]! >= (CALM_TO_CLOSE[incident.cause] ?? CALM_TO_CLOSE_ELSE)) return this.#end(row, position, { when, arrival: judgement.arrival }, 'calm')
+    if (numbers[at + CALM]! >= (CALM_TO_CLOSE[cause] ?? CALM_TO_CLOSE_ELSE)) return this.#end(row, position, { when, arrival: judgement.arrival }, 'calm')
+    const before = this.#severity(row)
     this.#reach(row, excess >= 0 ? judgement.severity : -1)
     const severity = this.#severity(row)
-    if (severity === incident.severity) return
-    const rises = SEVERITIES.indexOf(severity) > SEVERITIES.indexOf(incident.severity)
+    // Before its text is read: a device may be odd for thousands of messages.
+    if (severity === before) return
+    const incident = this.#incident(row)
+    const rises = SEVERITIES.indexOf(severity) > SEVERITIES.indexOf(before)
     const next: Incident = {
       ...incident,
       ...(rises ? judgement.explain() : {}),

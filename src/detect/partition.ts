@@ -146,7 +146,7 @@ export class PartitionState {
     // Without a config nothing can be kept, so that nothing is: what came before it must not matter after a restart either.
     if (!this.#works && body.kind !== 'config') return
     if (!isNews(this.facts, control.id, body.kind)) return
-    if (body.kind === 'config') this.#configure(body, control.incarnation)
+    if (body.kind === 'config') this.#configure(body, control.incarnation, offset)
     if (!this.#works) return
     if (body.kind === 'tick') this.#tick(body, offset)
     if (body.kind === 'quarantine') this.#quarantine(body)
@@ -167,7 +167,7 @@ export class PartitionState {
     task.setAbout(row, JSON.stringify(this.facts))
   }
 
-  #configure(body: Extract<ControlBody, { kind: 'config' }>, incarnation: string): void {
+  #configure(body: Extract<ControlBody, { kind: 'config' }>, incarnation: string, offset: number): void {
     if (!this.isNewer(body)) return
     if (this.#origin.incarnation === '') this.#origin = { ...this.#origin, incarnation }
     this.facts.config = { version: body.version, hash: body.hash, settings: body.settings }
@@ -176,6 +176,15 @@ export class PartitionState {
     const { state } = this.#works!
     // What stands in the log has the old layout: a detector that left and came back must not find its old numbers there.
     if (before) for (const kind of ['series', 'device', 'class', 'incident'] as const) state.tables[kind].markAllChanged()
+    this.#closeUnwatched(offset)
+  }
+
+  /** What nobody looks for any more would never be calm: it would stay open for ever. */
+  #closeUnwatched(offset: number): void {
+    const { state, incidents } = this.#works!
+    const watched = new Set<Cause>([...state.detectors.map(({ cause }) => cause), 'cardinality', 'capacity', 'loss'])
+    const isOver = (device: string, cause: Cause) => !watched.has(cause) || (cause === 'limit' && !state.hasLimits(device))
+    incidents.closeWhere(isOver, { offset, index: 0 }, this.facts.time, 'config')
   }
 
   #build(pages: readonly Page[]): void {

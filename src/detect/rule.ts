@@ -20,6 +20,8 @@ const RECORD = AGE + SCORES
 const SHORT = 8
 const SHORT_RANK = 4
 const LONG_RANK = 20
+/** Thresholds begin at 2.5 and calm half below: a rank of less says nothing. */
+const LEAST = 2
 /** An opening at a level counts once in so many readings. */
 const REFRACTORY = 75
 
@@ -44,7 +46,7 @@ export type Scores = Float64Array
 
 const sorted = new Float64Array(RING_SIZE)
 
-/** Pushes a device's newest fused surprise and fills `scores`; −1 where too few were seen for a rank. */
+/** Pushes a device's newest fused surprise and fills `scores`: 0 for a rank below 2, −1 where too few were seen for it. */
 export function scoreMessage(rows: Rows, device: number, surprise: number, scores: Scores): void {
   const s = rows.float32
   const o = device * rows.stride32 + rows.at32
@@ -58,8 +60,11 @@ export function scoreMessage(rows: Rows, device: number, surprise: number, score
   scores[2] = filled < LONG_RANK ? -1 : rankOf(s, o + RING, pushed, filled, LONG_RANK)
 }
 
-/** The `rank`-th largest of the newest `length` surprises of the ring at `o`. */
+/** The `rank`-th largest of the newest `length` surprises of the ring at `o`; 0 where it is below `LEAST`, which counting tells without sorting. */
 function rankOf(s: Float32Array, o: number, head: number, length: number, rank: number): number {
+  let reached = 0
+  for (let k = 0; k < length; k++) if (s[o + ((head - k + RING_SIZE) % RING_SIZE)]! >= LEAST) reached++
+  if (reached < rank) return 0
   for (let k = 0; k < length; k++) {
     const u = s[o + ((head - k + RING_SIZE) % RING_SIZE)]!
     let at = Math.min(k, rank - 1)

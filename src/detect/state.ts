@@ -168,6 +168,13 @@ export class State {
     }
   }
 
+  /** Whether any metric that the device has sent has a limit in force. */
+  hasLimits(name: string): boolean {
+    const device = this.tables.device.row(name)
+    if (device === undefined) return false
+    return [...this.#metrics[device]!.values()].some((series) => this.above[series]! < Infinity || this.below[series]! > -Infinity)
+  }
+
   metricOf(series: number): string {
     const name = this.tables.series.name(series)!
     return name.slice(name.indexOf(NUL) + 1)

@@ -5,7 +5,10 @@ import type { Settings } from '../core/settings.ts'
 /** Hours of a weekday, then those of a day at the weekend. */
 export const CLOCK_BINS = 48
 
-/** Zones lie whole quarters of an hour from UTC and change their clocks on one: within it the bin is the same. */
+/**
+ * Zones lie whole quarters of an hour from UTC and change their clocks on one: within it the bin is the same. It was not always so (Monrovia's was 44:30
+ * until 1972): the first moment of a quarter speaks for all of it, or what was asked before would matter.
+ */
 const QUARTER_MS = 900_000
 /** Quarters kept a zone: 64 hours. */
 const KEPT = 256
@@ -51,7 +54,7 @@ class Zone {
     const quarter = Math.floor(ms / QUARTER_MS)
     const slot = ((quarter % KEPT) + KEPT) % KEPT
     if (this.#quarters[slot] !== quarter) {
-      this.#bins[slot] = this.#work(Math.max(-FURTHEST_MS, Math.min(FURTHEST_MS, ms)))
+      this.#bins[slot] = this.#work(Math.max(-FURTHEST_MS, Math.min(FURTHEST_MS, quarter * QUARTER_MS)))
       this.#quarters[slot] = quarter
     }
     return this.#bins[slot]!

@@ -80,11 +80,14 @@ function plainThreshold(counts: readonly number[], readings: number, asked: numb
 }
 
 describe('the three scores', () => {
-  it('are the newest, the 4th of the last 8 and the 20th of the last 40, as by sorting', () => {
+  it('are the newest, the 4th of the last 8 and the 20th of the last 40, as by sorting, but 0 for a rank below 2', () => {
     const random = seeded(11)
     const { message } = makeFleet()
     const seen: number[] = []
-    const rank = (length: number, nth: number) => seen.slice(-length).sort((a, b) => b - a)[nth - 1]!
+    const rank = (length: number, nth: number) => {
+      const score = seen.slice(-length).sort((a, b) => b - a)[nth - 1]!
+      return score < 2 ? 0 : score
+    }
     for (let i = 0; i < 400; i++) {
       seen.push(random.onceIn(3) ? 2 : surprise(random))
       expect(message(3, seen.at(-1)!)).toEqual([seen.at(-1), seen.length < 4 ? -1 : rank(8, 4), seen.length < 20 ? -1 : rank(40, 20)])

@@ -1,7 +1,8 @@
 /** What an incident says for people: the sentence, the votes, the band. */
 import { describe, expect, it } from 'vitest'
-import { classOf, metricOf, settingsOf, START } from './fleet.ts'
+import { classOf, controlOf, metricOf, settingsOf, START } from './fleet.ts'
 import { Bench } from './partition.ts'
+import { seeded } from './seeded.ts'
 
 const pump = classOf({
   budget: { alarms: 1, perMs: 600_000 },
@@ -104,7 +105,67 @@ describe('other oddities of a metric', () => {
   })
 })
 
+describe('a number in a sentence', () => {
+  it('has as many digits as tell it from the band', () => {
+    const bench = makeBench()
+    for (let i = 0; i < 400; i++) bench.send('d', { total: 7_654_321 + (i % 10) }, { labels })
+    bench.send('d', { total: 7_654_399 }, { labels })
+    expect(bench.open('d', 'telemetry')!.summary).toMatch(/^total is 7654399, expected 765432\d(\.\d)? to 765433\d(\.\d)?$/)
+  })
+
+  it('tells a broken limit from the limit', () => {
+    const bench = makeBench()
+    bench.send('d', { vibration: 7.10004 }, { labels })
+    expect(bench.open('d', 'limit')!.summary).toBe('vibration is 7.10004 mm/s, allowed is at most 7.1')
+  })
+})
+
+describe('metrics taken together', () => {
+  const random = seeded(3)
+  const makeChart = () => new Bench(settingsOf({ detectors: ['chart'], classes: { default: classOf({ budget: { alarms: 1, perMs: 600_000 } }) } }))
+  const until = (bench: Bench, send: (i: number) => void) => {
+    for (let i = 0; i < 100 && bench.opened('telemetry').length === 0; i++) send(i)
+    return bench.opened('telemetry')[0]!
+  }
+
+  it('of a device with one are told without the others', () => {
+    const bench = makeChart()
+    for (let i = 0; i < 1_000; i++) bench.send('d', { a: 20 + random.normal() })
+    expect(until(bench, () => bench.send('d', { a: 24 + random.normal() })).summary).toMatch(/^a averages 2\d(\.\d+)?, expected 1\d\.\d+ to 2\d(\.\d+)?$/)
+  })
+
+  it('have a band that what is odd lies outside of', () => {
+    const bench = makeChart()
+    // It hardly moves while the chart is calibrated, so that what lies within three spreads is odd already.
+    for (let i = 0; i < 430; i++) bench.send('d', { a: 20 + (i < 320 ? Math.sin(i / 30) : 0.02 * random.normal()) })
+    const { observed, expected } = until(bench, (i) => bench.send('d', { a: 20 + i / 50 })).votes[0]!
+    expect(observed).toBeGreaterThan(expected[1]!)
+  })
+
+  it('are told by no name where the message has none of those that lead', () => {
+    const bench = new Bench(
+      settingsOf({ detectors: ['chart', 'limits'], capacity: { devices: 4, series: 8, classes: 4, incidents: 1 }, classes: { default: classOf(), pump } }),
+    )
+    for (let i = 0; i < 1_000; i++) bench.send('d', { a: 20 + random.normal(), b: random.normal() })
+    // The only place for an incident is taken until all that is odd was said.
+    bench.send('other', { vibration: 9 }, { labels })
+    for (let i = 0; i < 30; i++) bench.send('d', { a: 40, b: random.normal() })
+    bench.take(controlOf('reset', { kind: 'reset', device: 'other', metric: null }))
+    bench.send('d', { mode: 'idle' })
+    expect(bench.opened('telemetry').map(({ summary }) => summary)).toEqual(['its metrics move together as they never did'])
+  })
+})
+
 describe('what has no say', () => {
+  it.each([[40, ['a'], ''], [41, ['b', 'a'], '; 1 more odd at once']])('is a series that warms up (%i readings), though its device is odd', (readings, metrics, more) => {
+    const bench = new Bench(settingsOf({ classes: { default: classOf({ warmup: 30, budget: { alarms: 1, perMs: 600_000 } }) } }))
+    for (let i = 0; i < 300; i++) bench.send('d', { a: i % 3, ...(i >= 300 - readings ? { b: i % 3 } : {}) })
+    bench.send('d', { a: 50, b: 5_000 })
+    const { summary, votes } = bench.open('d', 'telemetry')!
+    expect(summary.replace(/is .* to [^;]*/, 'is odd')).toBe(`${metrics[0]!} is odd${more}`)
+    expect(votes.map(({ metric }) => metric)).toEqual(metrics)
+  })
+
   it.each([[29, 0], [30, 1]])('is a series that has seen %i of the 30 readings its class warms up with: incidents %i', (readings, opened) => {
     const bench = new Bench(settingsOf({ classes: { default: classOf({ warmup: 30, budget: { alarms: 1, perMs: 60_000 } }) } }))
     // The level has an opinion from its twelfth reading on, and opinions are what counts.

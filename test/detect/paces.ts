@@ -56,7 +56,7 @@ function inBursts(size: number, rest: () => number): Pace {
 
 const usual = (sent: number) => sent % 5
 
-/** One device `d` under the rate detector, and others where `bench` has them; its messages have no times of their own. */
+/** One device `d` under the rate detector, and others where `bench` has them; its messages have no times of their own. Unless `fields` say else, all time counts as heard. */
 export class Paced {
   readonly bench: Bench
   readonly random: Seeded
@@ -66,7 +66,7 @@ export class Paced {
 
   constructor(seed: number, fields: Partial<ClassSettings> = {}, bench?: Bench) {
     this.random = seeded(seed)
-    this.bench = bench ?? new Bench(settingsOf({ classes: { default: classOf(fields) }, detectors: ['rate'] }))
+    this.bench = bench ?? new Bench(settingsOf({ classes: { default: classOf({ backfill: true, ...fields }) }, detectors: ['rate'] }))
   }
 
   /** Sends `count` messages of one value, a frame of many at a time. */

@@ -48,6 +48,14 @@ describe('the bin of a moment', () => {
     expect(hours.map((ms) => zones.bin('Europe/Berlin', ms))).toEqual(fresh)
   })
 
+  it('is the same after whatever else was asked for, where a zone lay between quarters', () => {
+    // 00:59:59 and 01:00:00 there.
+    const [before, after] = [Date.parse('1970-03-04T01:44:29Z'), Date.parse('1970-03-04T01:44:30Z')]
+    const zones = zonesOf('Africa/Monrovia')
+    zones.bin('Africa/Monrovia', before)
+    expect(zones.bin('Africa/Monrovia', after)).toBe(zonesOf('Africa/Monrovia').bin('Africa/Monrovia', after))
+  })
+
   it.each([1e20, -1e20, 8.64e15 + 1, -1])('of %d ms is one', (ms) => {
     const of = zonesOf('Europe/Berlin').bin('Europe/Berlin', ms)
     expect(of >= 0 && of < 48).toBe(true)
@@ -100,6 +108,19 @@ describe('a device', () => {
       clocks.push(bench.partition.round.clock[0]!)
     }
     expect(clocks).toEqual([12, 14])
+  })
+
+  it('whose times go back for good lives by the hours it names', () => {
+    const bench = new Bench(settingsOf({ classes: { default: classOf({ backfill: true }) } }))
+    for (let hour = 0; hour < 24; hour++) bench.send('d', { x: 1 }, { time: Date.UTC(2024, 6, 9, hour) })
+    const hours: number[] = []
+    for (let hour = 0; hour < 24; hour++) {
+      bench.partition.round.clock[0] = 99
+      bench.send('d', { x: 1 }, { time: Date.UTC(2024, 6, 8, hour) })
+      hours.push(bench.partition.round.clock[0]!)
+    }
+    // Sixteen may be late, what follows is a clock that was set back.
+    expect(hours.slice(16)).toEqual([16, 17, 18, 19, 20, 21, 22, 23])
   })
 })
 

@@ -12,7 +12,7 @@ import { acceptLevels, hasNothingToSay, learnFitted, learnWarming, teachTail, wa
 import * as at from './chart-row.ts'
 import { warmupOf } from './chart-row.ts'
 import { solveLower, solveUpper } from './packed.ts'
-import { tailScore } from './tail.ts'
+import { tailEdge, tailScore } from './tail.ts'
 
 const { SLOTS } = at
 
@@ -37,7 +37,7 @@ const SCRATCH = SURPRISE + 1
 /** Metrics an explanation names at most, and the share of the distance they are to make up. */
 const LEADERS = 3
 const LEADING_SHARE = 0.8
-/** Half width of an expected band, in spreads. */
+/** Half width of an expected band, in spreads; less where the distance of all metrics was never so large. */
 const BAND = 3
 
 const work = new Float64Array(SCRATCH)
@@ -205,15 +205,35 @@ function leadersOf(round: Round, rows: Rows, slots: Rows, m: number): Leader[] {
     left -= share
     return leads
   })
-  return leading.map(({ reading, slot }) => ({ reading, ...bandOf(rows, round.device[m]!, slot) }))
+  const device = round.device[m]!
+  if (leading.length === 1) return [{ reading: leading[0]!.reading, ...bandOf(rows, device, leading[0]!.slot, besideOthers(s, o, leading[0]!.slot)) }]
+  return leading.map(({ reading, slot }) => ({ reading, ...bandOf(rows, device, slot, { usual: 0, spread: 1 }) }))
+}
+
+/** Of a compressed deviation: the one to be expected, and in which spread. */
+interface Common {
+  readonly usual: number
+  readonly spread: number
+}
+
+/** Where the others are what they are in `work`, by the inverse of their correlation: its diagonal element is what the solution for a unit has for length. */
+function besideOthers(s: Float32Array, o: number, slot: number): Common {
+  const [phi, solved] = [work[PHI + slot]!, work[WHITE + slot]!]
+  work.fill(0, PHI, PHI + SLOTS)
+  work[PHI + slot] = 1
+  const precision = solveLower(s, o + at.FACTOR, s[o + at.END]!, work, PHI, PHI)
+  return { usual: phi - solved / precision, spread: 1 / Math.sqrt(precision) }
 }
 
 /** Of the average: what it is, and where it lies in the common run of things. */
-function bandOf(rows: Rows, device: number, slot: number): Explanation {
+function bandOf(rows: Rows, device: number, slot: number, { usual, spread }: Common): Explanation {
   const s = rows.float32
   const o = device * rows.stride32 + rows.at32
   const anchor = rows.float64[device * rows.stride64 + rows.at64 + at.ANCHOR + slot]!
   const centre = anchor + s[o + at.BASE + slot]! + s[o + at.MEAN + slot]!
-  const half = BAND * s[o + at.SPREAD + slot]!
-  return { observed: anchor + work[AVERAGES + slot]!, low: centre - half, high: centre + half }
+  const half = Math.min(BAND, tailEdge(s, o + at.TAIL)) * spread
+  const valueAt = (phi: number) => centre + COMPRESS_AT * Math.sinh(phi / COMPRESS_AT) * s[o + at.SPREAD + slot]!
+  const said = { observed: anchor + work[AVERAGES + slot]!, low: valueAt(usual - half), high: valueAt(usual + half) }
+  if (s[o + at.INSIDE]! > 1) return said
+  return { ...said, tell: ({ about, between }) => `averages ${about(said.observed)}, expected ${between(said.low, said.high)}` }
 }

@@ -6,7 +6,7 @@
  * Recipe: univariate.md, part C. The counts since either side was last at rest are ours, for people.
  */
 import type { Detector, Explanation, Ground, Round, Rows } from '../detector.ts'
-import { RESIDUAL, RESIDUAL_COLUMNS, residual, residualMoments, STANDARDISED } from './residual.ts'
+import { LARGEST_Z, RESIDUAL, RESIDUAL_COLUMNS, residual, residualMoments, STANDARDISED } from './residual.ts'
 import { grownWeight, rescaledWeight, TAIL_WIDTH, tailLearn, tailScore } from './tail.ts'
 
 // float32
@@ -120,6 +120,11 @@ function explainDrift(round: Round, rows: Rows, at: number, ground: Ground): Exp
   const summed = sd * (ALLOWED + Math.max(0, (rises ? up : down) - ALLOWED) / readings)
   const by = Math.max(summed, side * (recent - mean))
   const [low, high] = [centre - ALLOWED * sd, centre + ALLOWED * sd]
+  // So far off that the sum holds only a part of it: that is no drift, and it speaks for itself.
+  if (side * z >= LARGEST_Z) {
+    const observed = round.value[at]!
+    return { observed, low, high, tell: ({ about, between }) => `is ${about(observed)}, expected ${between(low, high)} at this hour` }
+  }
   return {
     observed: centre + side * by,
     low,

@@ -10,7 +10,8 @@
  * its side is as usual. Up to 10 messages (20, where uneven) are nothing; beyond, their peaks have a tail (peaks.ts). One in a million opens an incident.
  *
  * After a long gap as many messages as 1.5 times the pace would have brought in it are a backlog, and fill nothing; messages at the usual pace use that
- * credit up fast. For what is missing a gap counts as three at most: an outage is silence's matter. Only what reports periodically and evenly can fall
+ * credit up fast. For what is missing a gap counts as three at most: an outage is silence's
+ * matter; and only as much as we could hear (covered time): an outage of ours is nobody's. Only what reports periodically and evenly can fall
  * behind. Blind for devices that send more than some hundred messages at once: their pace is lost in the clipping, and the credit covers them.
  */
 import type { Detector, Round, Rows } from '../detector.ts'
@@ -28,16 +29,19 @@ const RUN_MS = 3
 const BLOCK = 4
 const BLOCK_MS = 5
 const PEAK = 6
-const BLOCKS = 7
-const MEAN = 8
-const UNEVENNESS = 9
-const PEAKS = 10
+/** ms of covered time that no gap has used yet: it comes in steps of a tick. */
+const HEARD = 7
+const BLOCKS = 8
+const MEAN = 9
+const UNEVENNESS = 10
+const PEAKS = 11
 
 // scratch
-const WIDTH = 3
+const WIDTH = 4
 const GAP = 0
 const FAST_NEXT = 1
 const SLOW_NEXT = 2
+const HEARD_NEXT = 3
 
 const BAR = 6
 const FLOOR = 10
@@ -70,6 +74,8 @@ const BLOCK_CLIP = 3
 const BLOCK_CLIP_FROM = 8
 const RESTART = 3
 const RUN_MOST = 200
+/** Covered time that is kept for the next gap: as far apart as ticks may be. */
+const HEARD_MOST_MS = 3000
 /** A mean gap is never shorter, ms. */
 const SHORTEST = 0.01
 /** Times the pace, or its inverse, from which on an incident may be major and critical. */
@@ -93,6 +99,7 @@ export const rate: Detector = {
       { name: 'block', type: 'float32', width: 1 },
       { name: 'block-ms', type: 'float32', width: 1 },
       { name: 'peak', type: 'float32', width: 1 },
+      { name: 'heard', type: 'float32', width: 1 },
     ],
     baseline: [
       { name: 'blocks', type: 'float32', width: 1 },
@@ -154,6 +161,8 @@ function scoreMessage(round: Round, rows: Rows, scratch: Float64Array, m: number
   scratch[at + GAP] = gap
   scratch[at + FAST_NEXT] = s[o + FAST]!
   scratch[at + SLOW_NEXT] = s[o + SLOW]!
+  const heard = s[o + HEARD]! + round.heard[m]!
+  scratch[at + HEARD_NEXT] = Math.min(Math.max(0, heard - Math.max(0, gap)), HEARD_MOST_MS)
   if (mean === 0) return NaN
   const isEven = s[o + UNEVENNESS]! < EVEN
   const floor = isEven ? FLOOR : FLOOR_UNEVEN
@@ -161,7 +170,7 @@ function scoreMessage(round: Round, rows: Rows, scratch: Float64Array, m: number
   // A clock was set back: nobody knows how long it was.
   if (gap >= 0) {
     scratch[at + FAST_NEXT] = fastAfter(s[o + FAST]!, gap / mean, isEven, most)
-    scratch[at + SLOW_NEXT] = round.periodic[m] && isEven ? slowAfter(s[o + SLOW]!, gap / mean, most) : 0
+    scratch[at + SLOW_NEXT] = round.periodic[m] && isEven ? slowAfter(s[o + SLOW]!, Math.min(gap, heard) / mean, most) : 0
   }
   if (peaksLearnt(s, o + PEAKS) < MUTE_UNTIL) return NaN
   return peaksScore(s, o + PEAKS, Math.max(scratch[at + FAST_NEXT]!, scratch[at + SLOW_NEXT]!), floor)
@@ -188,6 +197,7 @@ function learnMessage(round: Round, rows: Rows, scratch: Float64Array, m: number
   const o = row * rows.stride32 + rows.at32
   const gap = scratch[m * WIDTH + GAP]!
   rows.float64[row * rows.stride64 + rows.at64 + LAST] = round.told[m]!
+  s[o + HEARD] = scratch[m * WIDTH + HEARD_NEXT]!
   if (gap < 0) return
   const fast = scratch[m * WIDTH + FAST_NEXT]!
   const slow = scratch[m * WIDTH + SLOW_NEXT]!

@@ -13,7 +13,7 @@ import { CLOCK_BINS } from '../zones.ts'
 
 /** Columns. */
 export const RESIDUAL = 0
-/** (residual − its mean) / its deviation, within ±5. */
+/** (residual − its mean) / its deviation, within ±LARGEST_Z. */
 export const STANDARDISED = 1
 export const RESIDUAL_COLUMNS = 2
 
@@ -41,7 +41,7 @@ const RESTART = 100
 const CLIP_FROM = 30
 const CLIP = 3
 const PROFILE_CLIP = 5
-const LARGEST_Z = 5
+export const LARGEST_Z = 5
 /** Visits after which a bin learns by time alone; what four bits hold. */
 const YOUNG = 15
 const VISIT_MS = 4_500_000

@@ -162,6 +162,24 @@ describe('chart', () => {
     expect(first!.high!).toBeLessThan(6)
   })
 
+  it('expects of the one that leads what goes with the others, however common it is by itself', () => {
+    const feed = oneDevice()
+    const random = seeded(8)
+    const together = (t: number, by: number) => {
+      const a = 20 + 3 * Math.sin(t / 25)
+      return [a, 2 * a + by + 0.2 * random.normal(), random.normal()]
+    }
+    for (let t = 0; t < 3_000; t++) feed(together(t, 0))
+    for (let t = 0; t < 15; t++) feed(together(0, 7))
+    const [first, ...others] = feed.leaders(together(0, 7))
+    expect(others).toEqual([])
+    expect(first!.metric).toBe(1)
+    // By itself it goes from 34 to 46, and three of its spreads are more.
+    expect(first!.observed).toBeLessThan(47)
+    expect(first!.observed).toBeGreaterThan(first!.high!)
+    expect((first!.low! + first!.high!) / 2).toBeCloseTo(40, 0)
+  })
+
   it('is surprised by a fault that rises slowly, and by the same fault again', () => {
     const { feed, random } = taught()
     const fault = () => {

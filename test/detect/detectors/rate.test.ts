@@ -106,6 +106,29 @@ describe('a device that says much less', () => {
     expect(device.found(500, every(10_000))).toBeNull()
   })
 
+  it('is found by the time in which it could be heard, and excused for what was an outage of ours', () => {
+    const one = new Bench(settingsOf({ classes: { default: classOf() }, detectors: ['rate'] }))
+    /** Five messages a second, or one where it is slow, each second with its tick while we listen. */
+    const seconds = (count: number, aSecond: number, listening: boolean) => {
+      for (let i = 0; i < count; i++) {
+        for (let k = 0; k < aSecond; k++) {
+          one.now += 1_000 / aSecond
+          one.send('d', { a: k })
+        }
+        if (listening) {
+          one.now -= 1_000
+          one.tick(1)
+        }
+      }
+    }
+    seconds(400, 5, true)
+    seconds(100, 1, false)
+    expect(one.opened('rate')).toEqual([])
+    seconds(300, 5, true)
+    seconds(100, 1, true)
+    expect(one.opened('rate')).toHaveLength(1)
+  })
+
   it('is excused while it is quarantined', () => {
     const device = new Paced(1).live(2_000, every(1_000))
     device.bench.take(controlOf('q', { kind: 'quarantine', device: 'd', generation: 1, until: START + device.at + DAY_MS }))
