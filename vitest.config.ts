@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    // Much of it waits for a disk or a socket: one process a core, where vitest leaves one core free.
+    maxWorkers: '100%',
     // Integration tests start real brokers and processes on machines that are busy with other things.
     testTimeout: 20_000,
     hookTimeout: 20_000,

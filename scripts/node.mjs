@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { prepare } from './prepare.mjs'
 import { ROOT, script } from './shell.mjs'
 
-/** Left to the Node that everything runs on: simulations, and what is about the text of the project. */
-const LEFT_OUT = ['test/sim/**', 'test/tidy/**', 'test/tidy.test.ts']
+/** Left to the Node that everything runs on: simulations, rubbish by the hundred thousand, and what is about the text of the project. */
+const LEFT_OUT = ['**/*.fuzz.test.ts', 'test/sim/**', 'test/tidy/**', 'test/tidy.test.ts']
 
 await script(async () => {
   const [version, ...options] = process.argv.slice(2)
