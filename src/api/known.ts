@@ -19,6 +19,11 @@ export function knownDevice(app: Views, id: string): string {
   return id
 }
 
+/** The same for what ends something: a device that is quarantined so long that all else about it is forgotten is known too. */
+export function knownOrQuarantined(app: Views, id: string): string {
+  return app.standing()?.isQuarantined(id) ? id : knownDevice(app, id)
+}
+
 /** Where a partition is missing nobody can say that there is no such device. */
 export function unknownDevice(app: Views, id: string): Error {
   if (app.devices.missing().length > 0) return partlyUnknown(`device '${echoed(id)}': can't be looked up`, app)

@@ -2,9 +2,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Request } from '../core/request.ts'
 import type { Standing } from '../core/standing.ts'
-import { conflict, echoed, notFound, unavailable } from './answers.ts'
+import { badRequest, conflict, echoed, notFound, unavailable } from './answers.ts'
 import { readEnforcement, readQuarantine, readRelease, readSilence } from './bodies.ts'
-import { knownDevice, readId } from './known.ts'
+import { knownDevice, knownOrQuarantined, readId } from './known.ts'
 import type { WithId } from './known.ts'
 import { MAX_ID, MAX_REASON, readPage, readQuery, readText } from './parse.ts'
 import type { ApiOptions } from './server.ts'
@@ -25,24 +25,28 @@ function addDeviceRequests(server: FastifyInstance, app: Views, ask: Ask): void 
     readQuery(request.query, [])
     const { force, ...wanted } = readQuarantine(request.body)
     const device = knownDevice(app, readId(request.params))
-    refuseInVain(app.standing(), force)
+    refuseWhileOff(app.standing())
+    if (!force) refuseCrowd(app.standing(), device)
     return reply.code(202).send({ request: await ask({ kind: 'quarantine', device, ...wanted, ...(force ? { force } : {}) }) })
   })
   server.post<WithId>('/api/v1/devices/:id/release', async (request, reply) => {
     readQuery(request.query, [])
     const wanted = readRelease(request.body)
-    const device = knownDevice(app, readId(request.params))
+    const device = knownOrQuarantined(app, readId(request.params))
     return reply.code(202).send({ request: await ask({ kind: 'release', device, ...wanted }) })
   })
 }
 
 /** What respond would only refuse is said at once; it decides again by itself. Throws 409. */
-function refuseInVain(standing: Standing | null, force: boolean): void {
-  if (!standing) return
-  const { enforcement, quarantines } = standing
-  if (enforcement.state === 'off') throw conflict(`enforcement is off (${enforcement.reason}): no device is quarantined until it is on again`)
-  if (!force && quarantines.active >= quarantines.atOnce)
-    throw conflict(`${quarantines.active} devices are quarantined, respond.quarantines.atOnce allows ${quarantines.atOnce}: release one, or go beyond it with force`)
+function refuseWhileOff(standing: Standing | null): void {
+  if (standing?.enforcement.state === 'off') throw conflict(`enforcement is off (${standing.enforcement.reason}): no further device is quarantined until it is on again`)
+}
+
+/** The same; a device that is being released makes none more. Throws 409. */
+function refuseCrowd(standing: Standing | null, device: string): void {
+  if (!standing || standing.isQuarantined(device)) return
+  const { active, atOnce } = standing.quarantines
+  if (active >= atOnce) throw conflict(`${active} devices are quarantined, respond.quarantines.atOnce allows ${atOnce}: release one, or go beyond it with force`)
 }
 
 function addEnforcement(server: FastifyInstance, app: Views, ask: Ask): void {
@@ -65,8 +69,9 @@ function addSilences(server: FastifyInstance, app: Views, ask: Ask): void {
   server.get('/api/v1/silences', async (request) => {
     const { limit, after } = readPage(readQuery(request.query, ['limit', 'after']))
     const { silences } = standingOf(app)
-    const start = after === null ? 0 : silences.findIndex(({ id }) => id === after) + 1
-    return { silences: silences.slice(start, start + limit) }
+    const last = silences.findIndex(({ id }) => id === after)
+    if (after !== null && last < 0) throw badRequest(`query: after: no silence ${echoed(after)} is in force; start again without it`)
+    return { silences: silences.slice(last + 1, last + 1 + limit) }
   })
   server.post('/api/v1/silences', async (request, reply) => {
     readQuery(request.query, [])

@@ -26,7 +26,7 @@ const LOOK_MS = 200
 
 export function addEnforcement(program: Command, io: CliIo): void {
   withUrl(program.command('enforcement'))
-    .description('the kill switch: with off no device is quarantined any more, within a second; releases still leave')
+    .description('the kill switch: with off no further device is quarantined, from within a second; quarantines end in their time, with --release now')
     .addArgument(new Argument('<state>', 'what it shall be, or how it stands').choices(['on', 'off', 'status']))
     .option('--reason <text>', 'why, for the ledger and those who are told; needed with on and off')
     .option('--release', 'with off: also end every quarantine')
@@ -43,12 +43,17 @@ export function addEnforcement(program: Command, io: CliIo): void {
 
 /** The answer to the request says that it is stored; this, that it is in force. Throws Failure. */
 async function obeyed(io: CliIo, client: ApiClient, state: 'on' | 'off'): Promise<Answer> {
+  let why = ''
   for (let look = 0; look < LOOKS; look++) {
-    const answer = await client.get<Answer>(RESOURCE)
-    if (answer.state === state) return answer
+    const answer = await client.get<Answer>(RESOURCE).catch((error: unknown) => {
+      if (!(error instanceof Failure)) throw error
+      why = ` (${error.message})`
+      return null
+    })
+    if (answer?.state === state) return answer
     await delay(io.clock, LOOK_MS)
   }
-  throw new Failure(`enforcement ${state} is stored and will be obeyed, but is not yet after ${(LOOKS * LOOK_MS) / 1000} s; see its log, and picket enforcement status`)
+  throw new Failure(`enforcement ${state} is stored and will be obeyed, but is not seen to be after ${(LOOKS * LOOK_MS) / 1000} s${why}; see its log, and picket enforcement status`)
 }
 
 function print(io: CliIo, answer: Answer, { json }: Options): void {

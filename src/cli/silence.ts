@@ -40,7 +40,7 @@ export function addSilence(program: Command, io: CliIo): void {
       const match = matchOf(options)
       if (Object.keys(match).length === 0) command.error('error: say what to silence: --device, --class, --cause or --label')
       const { request } = await apiClient(io, apiUrl(options)).post<Accepted>(RESOURCE, { match, for: options.for, reason: options.reason })
-      io.stdout.write(`silence ${request} for ${options.for}; picket unsilence ${request} ends it\n`)
+      io.stdout.write(`silence ${request} for ${options.for} is asked for; picket silences lists it once it is in force, picket unsilence ${request} ends it\n`)
     })
 }
 
@@ -86,5 +86,5 @@ function rowOf({ id, match, until, by, reason }: Silence): string[] {
 }
 
 function matchText({ labels = {}, ...match }: SilenceMatch): string {
-  return Object.entries({ ...match, ...labels }).map(([name, value]) => `${name}=${value}`).join(' ')
+  return [...Object.entries(match), ...Object.entries(labels)].map(([name, value]) => `${name}=${value}`).join(' ')
 }

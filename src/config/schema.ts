@@ -139,7 +139,7 @@ const webhook = section({
 
 /** Of the process that leads respond; what a device's own policy is stands in its class. */
 const respond = section({
-  enforcement: choice(['on', 'off']).prefault('on').describe('With off no device is quarantined, whatever is asked of the running Picket; releases still leave.'),
+  enforcement: choice(['on', 'off']).prefault('on').describe('With off no further device is quarantined, whatever is asked of the running Picket; releases still leave.'),
   quarantines: section({
     perMinute: count(1, 1_000, 'quarantines').prefault(10).describe('Quarantines that incidents may begin within a minute; more wait.'),
     atOnce: count(1, 10_000, 'devices').prefault(100).describe('Devices quarantined at a time; more wait.'),

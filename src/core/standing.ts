@@ -48,6 +48,8 @@ export interface Standing {
   readonly quarantines: QuarantinesView
   /** In force, the oldest first. */
   readonly silences: readonly Silence[]
+  /** Whether the device is quarantined, or being released and not yet heard of. */
+  isQuarantined(device: string): boolean
   /** Ids of the silences that mute an open incident now. */
   silencedBy(incident: Incident): readonly string[]
 }

@@ -2,7 +2,6 @@
 import type { Position } from '../core/position.ts'
 import { comparePositions } from '../core/position.ts'
 import { isPipelineError } from '../core/errors.ts'
-import { decodeControl, isControl } from '../log/control.ts'
 import { FRAME_MESSAGES } from '../log/frame.ts'
 import { type Log, offsetKey, type Partition, type Restored } from '../log/log.ts'
 import { decodePage, type Page } from '../log/page.ts'
@@ -35,20 +34,6 @@ export async function takeOver(owned: Partition): Promise<TakenOver> {
   })
   if (restored.recreated) unusable = `readings/${owned.number} ends before the place its state stands at: the topic was recreated`
   return { restored, pages, keys, unusable }
-}
-
-/** The incarnation that the oldest control record of the readings names: that of the topic. Null where the oldest records name none. */
-export async function namedIncarnation(log: Log, partition: number): Promise<string | null> {
-  const { low } = await log.bounds('readings', partition)
-  const slice = await log.read('readings', partition, low, READ_AT_ONCE)
-  const control = slice?.records.find(({ value }) => value !== null && isControl(value))
-  if (!control) return null
-  try {
-    return decodeControl(control.value!).incarnation
-  } catch (error) {
-    if (!isPipelineError(error, 'BAD_RECORD')) throw error
-    return null
-  }
 }
 
 export interface IncidentsEnd {

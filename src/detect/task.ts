@@ -5,6 +5,7 @@ import { assert } from '../core/assert.ts'
 import { type Control, decodeControl, isControl } from '../log/control.ts'
 import { decodeFrame } from '../log/frame.ts'
 import { APPEND_MOST, type Cut, type Log, type Opened, offsetKey, type Partition, type Slice, type StoredRecord, type Task } from '../log/log.ts'
+import { oldestControl } from '../log/oldest-control.ts'
 import { PAGE_KINDS, type Page } from '../log/page.ts'
 import { encodeIncidentRecord } from '../log/revision.ts'
 import type { Clock } from '../ops/clock.ts'
@@ -12,12 +13,14 @@ import type { Logger } from '../ops/logger.ts'
 import { Checkpoint } from './checkpoint.ts'
 import type { DetectMeters } from './meters.ts'
 import { PartitionState } from './partition.ts'
-import { namedIncarnation, placesOf, readIncidentsEnd, sayOpen, takeOver } from './takeover.ts'
+import { placesOf, readIncidentsEnd, sayOpen, takeOver } from './takeover.ts'
 
 /** Copies of pages a checkpoint under way may hold before scoring waits for it. */
 const COPIES_MAX = 1024
 /** Writers with another incarnation that are remembered. */
 const STRANGERS = 16
+/** Where the record stands that names the topic's incarnation: among the oldest. */
+const NAMED_WITHIN = { most: 1000 } as const
 
 export interface TaskPorts {
   readonly log: Log
@@ -46,7 +49,7 @@ export async function openTask(owned: Partition, ports: TaskPorts, pace: Checkpo
   const places = placesOf(taken.restored, number)
   const from = places.readings ?? low
   const { low: oldest } = await ports.log.bounds('incidents', number)
-  const incarnation = partition.incarnation || ((await namedIncarnation(ports.log, number)) ?? '')
+  const incarnation = partition.incarnation || ((await oldestControl(ports.log, number, NAMED_WITHIN))?.incarnation ?? '')
   const end = await readIncidentsEnd(ports.log, number, { from: Math.max(places.incidents ?? oldest, oldest), incarnation })
   const { facts } = partition
   if (end.furthest && (!facts.furthest || comparePositions(end.furthest, facts.furthest) > 0)) facts.furthest = end.furthest
@@ -193,7 +196,7 @@ export class DetectTask implements Task {
   async #foreign(control: Control): Promise<void> {
     const { owned, ports } = this.#parts
     if (this.#strangers.has(control.incarnation)) return ports.meters.left('incarnation', 1)
-    const named = await namedIncarnation(ports.log, owned.number)
+    const named = (await oldestControl(ports.log, owned.number, NAMED_WITHIN))?.incarnation ?? null
     if (named === this.partition.incarnation && this.#strangers.size < STRANGERS) this.#strangers.add(control.incarnation)
     if (named === null || named === this.partition.incarnation) return ports.meters.left('incarnation', 1)
     ports.logger.warn({ partition: owned.number, was: this.partition.incarnation, is: control.incarnation }, 'the readings topic was recreated: starting anew')

@@ -12,6 +12,7 @@ import { delay } from '../ops/clock.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { LogFields, Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
+import { QuietLog } from '../ops/quiet-log.ts'
 import type { Channel } from '../respond/enforcer.ts'
 import { mayReceive, subscriptionRefusal, useOf } from './access.ts'
 import { BrokerMemory } from './broker-memory.ts'
@@ -19,7 +20,6 @@ import type { Credentials } from './credentials.ts'
 import { Framing } from './framing.ts'
 import { listenError, requireLoopback } from './listening.ts'
 import type { ListenAddress } from './listening.ts'
-import { QuietLog } from './quiet-log.ts'
 import { quoted, shortened } from './refusal.ts'
 import type { Source, SourceStatus } from './source.ts'
 import { compilePatterns } from './topic-pattern.ts'
@@ -122,7 +122,7 @@ class EmbeddedBroker implements Broker {
     this.name = options.name
     this.options = options
     this.telemetry = compilePatterns({ patterns: telemetry, device, nameLength: limits.nameLength })
-    this.quiet = new QuietLog(logger, clock)
+    this.quiet = new QuietLog({ logger, clock })
     this.counters = declareMetrics(metrics)
     this.aedes = this.makeAedes()
     this.server = createServer((socket) => this.accept(socket))
@@ -221,7 +221,7 @@ class EmbeddedBroker implements Broker {
     aedes.on('client', (client) => this.remember(client))
     aedes.on('clientDisconnect', (client) => this.forget(client))
     const onError = (client: Client, error: Error) =>
-      this.quiet.warn('connection', { ...this.who(client), error: error.message }, 'connection ended by an error')
+      this.quiet.warn('connection', { reason: 'connection', ...this.who(client), error: error.message }, 'connection ended by an error')
     aedes.on('clientError', onError)
     aedes.on('connectionError', onError)
     aedes.on('unsubscribe', (filters, client) => filters.forEach((filter) => this.subscriptions.get(client)?.delete(filter)))
@@ -383,7 +383,7 @@ class EmbeddedBroker implements Broker {
 
   private refuse(reason: Refused, fields: LogFields, why: string): void {
     this.counters.refused.add(1, { reason })
-    this.quiet.warn(reason, { ...fields, why }, 'broker refused')
+    this.quiet.warn(reason, { reason, ...fields, why }, 'broker refused')
   }
 }
 

@@ -9,6 +9,7 @@ import type { Log, Topic } from '../log/log.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
+import { QuietLog } from '../ops/quiet-log.ts'
 import type { Random } from '../ops/random.ts'
 import { Admission } from './admission.ts'
 import { encodeDeadLetter } from './dead-letter.ts'
@@ -17,7 +18,6 @@ import { Lane } from './lane.ts'
 import type { Settle } from './lane.ts'
 import type { IngestLimits } from './limits.ts'
 import { openReadings } from './opening.ts'
-import { QuietLog } from './quiet-log.ts'
 import { quoted, Refusal, shortened } from './refusal.ts'
 import { Routes } from './routes.ts'
 import type { Source } from './source.ts'
@@ -83,7 +83,7 @@ class RunningIngest implements Ingest {
   constructor(options: IngestOptions) {
     const { log, limits, logger, clock, metrics, sources } = options
     this.options = options
-    this.quiet = new QuietLog(logger, clock)
+    this.quiet = new QuietLog({ logger, clock })
     this.counters = declareMetrics(metrics)
     this.admission = new Admission(limits.queue)
     this.decoder = new Decoder(limits, options.settings.expireMs)
@@ -131,7 +131,7 @@ class RunningIngest implements Ingest {
       }
       const onFailed = (error: unknown, lane: string) => {
         this.counters.errors.add(1)
-        this.quiet.warn('append', { lane, error: errorText(error) }, 'append failed, nothing of it is acknowledged')
+        this.quiet.warn('append', { reason: 'append', lane, error: errorText(error) }, 'append failed, nothing of it is acknowledged')
       }
       return new Lane({ log, topic, partition, clock, inFlight: limits.inFlight, onFlushed, onFailed })
     })
@@ -188,7 +188,7 @@ class RunningIngest implements Ingest {
   private bury(message: Message, refusal: Refusal, settle: Settle): void {
     const { source, client, topic } = message
     this.counters.deadLetters.add(1, { reason: refusal.reason })
-    const fields = { source, client: shortened(client), topic: shortened(topic), text: refusal.message }
+    const fields = { reason: refusal.reason, source, client: shortened(client), topic: shortened(topic), text: refusal.message }
     this.quiet.warn(refusal.reason, fields, 'message refused, see dead-letters')
     const lane = this.deadLetters[partitionOf(source, this.options.log.partitions)]!
     lane.addRecord({ key: source, value: encodeDeadLetter(message, refusal) }, settle)
@@ -196,7 +196,7 @@ class RunningIngest implements Ingest {
 
   private drop(reason: 'overload' | 'cardinality' | 'log', message: Message, text: string, count = 1): void {
     this.counters.dropped.add(count, { stage: 'ingest', reason })
-    this.quiet.warn(reason, { source: message.source, client: shortened(message.client), topic: shortened(message.topic) }, text)
+    this.quiet.warn(reason, { reason, source: message.source, client: shortened(message.client), topic: shortened(message.topic) }, text)
   }
 
   private scheduleTick(): void {

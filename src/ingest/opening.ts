@@ -2,8 +2,9 @@
 import { PipelineError } from '../core/errors.ts'
 import { idOf } from '../core/hash.ts'
 import type { Settings } from '../core/settings.ts'
-import { decodeControl, encodeControl, isControl } from '../log/control.ts'
+import { encodeControl } from '../log/control.ts'
 import type { Bounds, Log } from '../log/log.ts'
+import { oldestControl } from '../log/oldest-control.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { Random } from '../ops/random.ts'
 
@@ -49,13 +50,13 @@ async function writeFirstConfig(options: OpeningOptions, partition: number, inca
 
 /** By the oldest control record kept, as everybody else does; where the oldest are frames alone, by the newest. */
 async function learnIncarnation(log: Log, partition: number, bounds: Bounds): Promise<string> {
-  const oldest = await searchForward(log, partition, bounds.low, Math.min(bounds.high, bounds.low + STEPS_ON * STEP), 'first')
-  if (oldest !== null) return oldest
+  const oldest = await oldestControl(log, partition, { from: bounds.low, most: STEPS_ON * STEP })
+  if (oldest) return oldest.incarnation
   let end = bounds.high
   for (let step = 0; step < STEPS_BACK && end > bounds.low; step++) {
     const start = Math.max(bounds.low, end - STEP)
-    const found = await searchForward(log, partition, start, end, 'last')
-    if (found !== null) return found
+    const found = await oldestControl(log, partition, { from: start, most: end - start })
+    if (found) return found.incarnation
     end = start
   }
   throw new PipelineError(
@@ -63,21 +64,4 @@ async function learnIncarnation(log: Log, partition: number, bounds: Bounds): Pr
     `readings/${partition} holds ${bounds.high - bounds.low} records, but no tick or config in its newest ${STEPS_BACK * STEP} ` +
       `and oldest ${STEPS_ON * STEP} that names the topic's incarnation: it was not written by picket, or is damaged`,
   )
-}
-
-/** Of the first or last control record among the offsets [start, end). */
-async function searchForward(log: Log, partition: number, start: number, end: number, which: 'first' | 'last'): Promise<string | null> {
-  let found: string | null = null
-  let next = start
-  while (next < end) {
-    const slice = await log.read('readings', partition, next, Math.min(STEP, end - next))
-    if (slice === null) break
-    for (const { offset, value } of slice.records) {
-      if (offset >= end || value === null || !isControl(value)) continue
-      found = decodeControl(value).incarnation
-      if (which === 'first') return found
-    }
-    next = slice.next
-  }
-  return found
 }

@@ -1,42 +1,19 @@
 /** Config versions: which config is in force in the readings partitions, and the control records that put a changed one there. */
-import { isPipelineError } from '../core/errors.ts'
 import { idOf } from '../core/hash.ts'
-import { decodeControl, isControl } from '../log/control.ts'
-import type { Control } from '../log/control.ts'
 import type { Log } from '../log/log.ts'
+import { readableControl } from '../log/oldest-control.ts'
 import type { Deciding } from './deciding.ts'
 import { enqueue } from './outbox.ts'
 
 /** So often the version in force is written again, that retention never takes the last. */
 const CONFIG_REPEAT_MS = 3_600_000
-/** Records of a partition looked at for its first control record, and how many at once: frames are up to 512 KiB. */
-const LOOK_AT = 10_000
+/** Records read at once: frames are up to 512 KiB. */
 const LOOK_AT_ONCE = 32
-
-export interface PartitionHead {
-  readonly offset: number
-  readonly incarnation: string
-}
 
 /** What a config record says. */
 export interface ConfigSaid {
   readonly version: number
   readonly hash: string
-}
-
-/** What the oldest control record kept in a readings partition says, or the first from `from` on; null when 10,000 records have none. */
-export async function readPartitionHead(log: Log, partition: number, from?: number): Promise<PartitionHead | null> {
-  const start = from ?? (await log.bounds('readings', partition)).low
-  for (let next = start; next < start + LOOK_AT; ) {
-    const slice = await log.read('readings', partition, next, next === start ? 1 : LOOK_AT_ONCE)
-    if (!slice) return null
-    for (const { offset, value } of slice.records) {
-      const control = controlIn(value)
-      if (control) return { offset, incarnation: control.incarnation }
-    }
-    next = slice.next
-  }
-  return null
 }
 
 /**
@@ -59,23 +36,12 @@ async function lastConfigIn(log: Log, partition: number, start: number, end: num
     const slice = await log.read('readings', partition, next, end - next)
     if (!slice) break
     for (const { value } of slice.records) {
-      const body = controlIn(value)?.body
+      const body = readableControl(value)?.body
       if (body?.kind === 'config') config = { version: body.version, hash: body.hash }
     }
     next = slice.next
   }
   return config
-}
-
-/** Null for a frame, and for a damaged record: another will say it, and its reader in detect counts it. */
-function controlIn(value: Uint8Array | null): Control | null {
-  if (!value || !isControl(value)) return null
-  try {
-    return decodeControl(value)
-  } catch (error) {
-    if (!isPipelineError(error, 'BAD_RECORD')) throw error
-    return null
-  }
 }
 
 /** At takeover, with the newest config of each partition that keeps one: nothing to do, or a new version for all of them. */

@@ -1,10 +1,10 @@
 /** What every decision of respond stands on: its state, the policy, the bounds, and the ways out of it, all taken after the commit. */
 import type { ResponsePolicy, Settings } from '../core/settings.ts'
 import type { LogFields } from '../ops/logger.ts'
+import type { QuietLog } from '../ops/quiet-log.ts'
 import type { Random } from '../ops/random.ts'
 import type { LineFields } from './ledger.ts'
 import type { Meters } from './meters.ts'
-import type { NotifierLines } from './notifier-lines.ts'
 import type { OutboxEntry, ResponderState } from './state.ts'
 
 export interface ResponderLimits {
@@ -42,14 +42,15 @@ export interface Deciding {
   readonly partitionFor: (device: string) => number
   /** False from the moment somebody said off. */
   readonly isEnforcing: () => boolean
+  /** The incidents that stood in the log at the takeover are decided on: what is held open is not known to be over. */
+  readonly isAbreast: () => boolean
   /** One alarm a key (`lease/DEVICE`, `outbox/ID`, `silence/ID`, `waiting`, …; `term.ts` knows them all); null takes it back. */
   readonly alarm: (key: string, at: number | null) => void
   readonly afterCommit: (run: () => void) => void
   /** A line of the log, once what it says is durable. */
   readonly tell: (level: 'info' | 'warn' | 'error', fields: LogFields, message: string) => void
-  readonly notifierLines: NotifierLines
-  /** A clock that only goes on, ms. */
-  readonly monotonic: () => number
+  /** The same for what notifiers fail at. */
+  readonly quiet: QuietLog
   /** Begins an attempt at the effect. */
   readonly start: (entry: OutboxEntry) => void
 }

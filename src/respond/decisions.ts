@@ -33,6 +33,8 @@ export function decideChange(on: Deciding, change: Change, outlook: Outlook): vo
   const row = on.state.incidents.get(change.incident.id)
   if (outlook.silencedBy.length > 0) return mute(on, change, row, outlook.silencedBy)
   const { incident } = change
+  // Its silence is over, and was so before its end could be looked at: nobody misses the closing of what they never heard of.
+  if (change.kind === 'closed' && row?.muted !== undefined && !row.told) return on.state.incidents.delete(incident.id)
   const rung = rungFor(on, incident, row, pastOf(on.now(), outlook.since, outlook.closesLater))
   const hold = rung.rung === 'quarantine' ? holdOf(on, incident) : null
   const isToldAgain = outlook.after !== '' && row?.told?.revision === incident.revision
@@ -99,13 +101,14 @@ function keep(on: Deciding, { kind, incident, partition, position }: Change, { g
 
 /** Something may have made room: the most severe first, then those that wait longest. */
 export function decideWaiting(on: Deciding): void {
-  if (!on.isEnforcing()) return
+  if (!on.isEnforcing() || !on.isAbreast()) return
   const rows = on.state.incidents.waiting().toSorted(byUrgency)
+  const silences = on.state.silences.values()
   const groups = countGroups(on)
   let begun = 0
   for (const row of rows) {
     const { incident } = row
-    if (mutedBy(on.state.silences.values(), incident, on.now()).length > 0) continue
+    if (mutedBy(silences, incident, on.now()).length > 0) continue
     const rung = rungFor(on, incident, row, null)
     const hold = rung.rung === 'quarantine' ? holdOf(on, incident, groups) : null
     if (hold?.bound === 'group') continue

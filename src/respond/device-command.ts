@@ -30,7 +30,7 @@ export function createDeviceCommand(options: DeviceCommandOptions): Enforcer {
   const { channel, clock } = options
   const inTurn = oneAtATime()
   const publish = async (mayLeave: () => boolean, topic: string, payload: string, how: { readonly retain: boolean }) => {
-    if (!mayLeave()) throw new Error('withheld: enforcement is off')
+    if (!mayLeave()) throw new Error('withheld: enforcement is off, or another leads')
     await channel.publish(topic, payload, how)
   }
   const publishDesired = (command: Command, mayLeave: () => boolean) =>

@@ -4,7 +4,7 @@ import type { Settings } from '../core/settings.ts'
 import { encodeControl } from '../log/control.ts'
 import type { ControlBody } from '../log/control.ts'
 import type { Log } from '../log/log.ts'
-import { readPartitionHead } from './config-versions.ts'
+import { oldestControl } from '../log/oldest-control.ts'
 import type { Enforcer } from './enforcer.ts'
 import type { Notification, Notifier, Outcome } from './notifier.ts'
 import type { ControlEntry, NotifyEntry, OutboxEntry } from './state.ts'
@@ -17,11 +17,16 @@ export interface EffectPorts {
   readonly settingsHash: string
 }
 
+/** Records of a partition looked at for one that names its incarnation. */
+export const NAMED_WITHIN = 10_000
+
 /** Effects under way at once: webhooks a notifier; commands and records keep their order. */
 const NOTIFICATIONS_AT_ONCE = 8
 
 export function laneOf(entry: OutboxEntry): { readonly lane: string; readonly width: number } {
-  if (entry.kind === 'notify' || entry.kind === 'notice') return { lane: `notify/${entry.notifier}`, width: NOTIFICATIONS_AT_ONCE }
+  // Enforcement is switched off when there are too many incidents: that is not to be told behind all of them.
+  if (entry.kind === 'notice') return { lane: `notice/${entry.notifier}`, width: 1 }
+  if (entry.kind === 'notify') return { lane: `notify/${entry.notifier}`, width: NOTIFICATIONS_AT_ONCE }
   return { lane: entry.kind === 'command' ? 'command' : `control/${entry.partition}`, width: 1 }
 }
 
@@ -69,7 +74,8 @@ export class Effects {
     const { log } = this.ports
     const known = this.heads.get(partition)
     // Looked at again each time: a record of a former incarnation would make detect begin the new one anew.
-    const head = (known !== undefined && (await readPartitionHead(log, partition, known))) || (await readPartitionHead(log, partition))
+    const most = NAMED_WITHIN
+    const head = (known !== undefined && (await oldestControl(log, partition, { from: known, most }))) || (await oldestControl(log, partition, { most }))
     if (!head) return null
     this.heads.set(partition, head.offset)
     return head.incarnation

@@ -17,8 +17,8 @@ const NEVER_ASKED: EnforcementRow = { asked: 'on', reason: '', by: '', since: nu
 export class Switch {
   private readonly policy: ResponsePolicy
   private readonly state: ResponderState
-  /** Offset of the last `off` heard and not decided; −1: none. */
-  private heardAt = -1
+  /** The last `off` heard and not decided, and its offset. */
+  private waiting: { readonly offset: number; readonly request: Request } | null = null
   private durable: 'on' | 'off' = 'off'
 
   constructor(policy: ResponsePolicy, state: ResponderState) {
@@ -28,7 +28,7 @@ export class Switch {
 
   /** For decisions, which become durable together with what is in force. */
   isOn(): boolean {
-    return this.heardAt < 0 && inForce(this.policy, this.state) === 'on'
+    return !this.waiting && inForce(this.policy, this.state) === 'on'
   }
 
   /** For effects: an `on` counts once it is durable. */
@@ -37,13 +37,18 @@ export class Switch {
   }
 
   /** An `off` stands at this offset of the requests. */
-  heard(offset: number): void {
-    this.heardAt = Math.max(this.heardAt, offset)
+  heard(offset: number, request: Request): void {
+    if (!this.waiting || offset > this.waiting.offset) this.waiting = { offset, request }
+  }
+
+  /** An `off` that is obeyed already and not decided yet; null: there is none. */
+  get undecided(): Request | null {
+    return this.waiting?.request ?? null
   }
 
   /** What is in force is durable, and all requests before this offset are decided. */
   committed(next: number): void {
-    if (this.heardAt < next) this.heardAt = -1
+    if (this.waiting && this.waiting.offset < next) this.waiting = null
     this.durable = inForce(this.policy, this.state)
   }
 }
@@ -55,12 +60,14 @@ function inForce(policy: ResponsePolicy, state: ResponderState): 'on' | 'off' {
 /** What a person wants it to be. */
 export function decideEnforcement(on: Deciding, request: Request): void {
   const row = on.state.enforcement ?? NEVER_ASKED
-  const { state: asked = 'off', release: releases = false, reason, by } = request
+  const { state: asked = 'off', release = false, reason, by } = request
   if (asked === 'on' && on.policy.enforcement === 'off')
     return decided(on, { device: '', incident: '', action: 'enforcement on', reason: `${CONFIG_REASON}; request ${request.id} by ${by || 'unknown'}`, outcome: 'refused' })
+  // Off once more takes nothing back of what is wanted already.
+  const releases = asked === 'off' && (release || row.releases)
   on.state.setEnforcement({ ...row, asked, reason, by, releases })
-  decided(on, { device: '', incident: '', action: `enforcement ${asked}`, reason: `${releases ? 'and end every quarantine: ' : ''}${reason} (asked by ${by || 'unknown'})` })
-  sayChange(on, request.id)
+  decided(on, { device: '', incident: '', action: `enforcement ${asked}`, reason: `${release ? 'and end every quarantine: ' : ''}${reason} (asked by ${by || 'unknown'})` })
+  sayChange(on, request.id, { reason, by })
   if (releases) on.alarm('releases', on.now())
 }
 
@@ -71,22 +78,21 @@ export function decideSwitchAtStart(on: Deciding): void {
   if (state !== row.told) {
     const reason = state === 'off' ? CONFIG_REASON : 'the config no longer says off'
     decided(on, { device: '', incident: '', action: `enforcement ${state}`, reason })
-    sayChange(on, `start ${on.now()}`)
-  } else if (state === 'off') on.tell('warn', { since: row.since, by: row.by }, `enforcement is off, no device is quarantined: ${reasonOf(on, row)}`)
+    sayChange(on, `start ${on.now()}`, { reason, by: '' })
+  } else if (state === 'off') on.tell('warn', { since: row.since, by: row.by }, `enforcement is off, no further device is quarantined: ${reasonOf(on, row)}`)
   if (row.releases) on.alarm('releases', on.now())
 }
 
-/** Nothing where it is what people were told already. `id`: of what brought it about. */
-function sayChange(on: Deciding, id: string): void {
+/** Nothing where it is what people were told already. `id`: of what brought it about; `why`: its own words. */
+function sayChange(on: Deciding, id: string, why: { readonly reason: string; readonly by: string }): void {
   const row = on.state.enforcement ?? NEVER_ASKED
   const state = inForce(on.policy, on.state)
   if (state === row.told) return
   const at = on.now()
   on.state.setEnforcement({ ...row, told: state, since: at })
-  const says = state === 'off' && on.policy.enforcement === 'off' ? { reason: CONFIG_REASON, by: '' } : { reason: row.reason, by: row.by }
-  sayNotice(on, id, { kind: 'enforcement', state, at, ...says })
-  if (state === 'off') on.tell('warn', { by: says.by }, `enforcement is off, no device is quarantined: ${says.reason}`)
-  else on.tell('info', { by: says.by }, `enforcement is on again: ${says.reason}`)
+  sayNotice(on, id, { kind: 'enforcement', state, at, ...why })
+  if (state === 'off') on.tell('warn', { by: why.by }, `enforcement is off, no further device is quarantined: ${why.reason}`)
+  else on.tell('info', { by: why.by }, `enforcement is on again: ${why.reason}`)
   if (state === 'on') resume(on)
 }
 

@@ -1,5 +1,6 @@
 /** The governor: how many quarantines may begin, counted in committed rows only, so that neither a restart nor a takeover forgets one. */
 import type { Deciding } from './deciding.ts'
+import type { ResponderState } from './state.ts'
 
 /** Whose quarantine is asked about. */
 export interface Subject {
@@ -21,7 +22,7 @@ const SECOND_MS = 1_000
 export function holdOf(on: Deciding, subject: Subject, groups?: ReadonlyMap<string, number>): Hold | null {
   if (!on.isEnforcing()) return { bound: 'enforcement', reason: 'enforcement is off' }
   const { perMinute } = on.policy.quarantines
-  if (begunLately(on) >= perMinute) return { bound: 'minute', reason: `${perMinute} quarantines a minute have begun` }
+  if (begunLately(on.state.pace, on.now()) >= perMinute) return { bound: 'minute', reason: `${perMinute} quarantines a minute have begun` }
   return crowdOf(on, subject, groups)
 }
 
@@ -61,19 +62,20 @@ function groupOf(on: Deciding, { class: klass, labels }: Subject): string | unde
 /** To be called with every quarantine that begins, in the same commit. */
 export function countBegun(on: Deciding): void {
   const second = Math.floor(on.now() / SECOND_MS)
-  const pace = lately(on)
+  const pace = lately(on.state.pace, on.now())
   const count = pace.find(([at]) => at === second)?.[1] ?? 0
   on.state.setPace([...pace.filter(([at]) => at !== second), [second, count + 1]])
 }
 
-export function begunLately(on: Deciding): number {
-  return lately(on).reduce((sum, [, count]) => sum + count, 0)
+/** Quarantines of the last minute, of a state's `pace`. */
+export function begunLately(pace: ResponderState['pace'], now: number): number {
+  return lately(pace, now).reduce((sum, [, count]) => sum + count, 0)
 }
 
 /** When one more may begin as far as the minute goes, ms since epoch. */
 export function minuteOpensAt(on: Deciding): number {
-  const oldestFirst = lately(on).toSorted(([a], [b]) => a - b)
-  let left = begunLately(on)
+  const oldestFirst = lately(on.state.pace, on.now()).toSorted(([a], [b]) => a - b)
+  let left = begunLately(oldestFirst, on.now())
   for (const [second, count] of oldestFirst) {
     left -= count
     if (left < on.policy.quarantines.perMinute) return lastsUntil(second)
@@ -82,9 +84,8 @@ export function minuteOpensAt(on: Deciding): number {
 }
 
 /** Those within a minute of now, on either side: what a clock that was set back has before it counts too, but not for ever. */
-function lately(on: Deciding): readonly (readonly [number, number])[] {
-  const now = on.now()
-  return on.state.pace.filter(([second]) => lastsUntil(second) > now && second * SECOND_MS < now + MINUTE_MS)
+function lately(pace: ResponderState['pace'], now: number): ResponderState['pace'] {
+  return pace.filter(([second]) => lastsUntil(second) > now && second * SECOND_MS < now + MINUTE_MS)
 }
 
 /** A second counts until a minute after its end. */

@@ -64,6 +64,10 @@ export class IncidentReader {
     return this.held.size
   }
 
+  open(): Iterable<OpenIncident> {
+    return this.held.values()
+  }
+
   /** The changes this record makes, in order. `time`: its append time, ms since epoch, from which superseded closings are dated. */
   apply(partition: number, record: IncidentRecord, time: number): Change[] {
     const changes: Change[] = []

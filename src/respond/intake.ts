@@ -1,10 +1,13 @@
 /** The intake: incidents and requests out of the log onto the desk, in their order, and an `off` past all that waits there. */
 import { isPipelineError } from '../core/errors.ts'
 import { decodeRequest, FLEET_PARTITION } from '../core/request.ts'
+import type { Request } from '../core/request.ts'
 import { offsetKey } from '../log/log.ts'
 import type { Log, Slice, StoredRecord } from '../log/log.ts'
 import { decodeIncidentRecord } from '../log/revision.ts'
 import type { IncidentRecord } from '../log/revision.ts'
+import type { Clock } from '../ops/clock.ts'
+import { delay } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import { decideChange } from './decisions.ts'
 import type { Deciding } from './deciding.ts'
@@ -19,6 +22,7 @@ type Topic = (typeof TOPICS)[number]
 
 export interface IntakeOptions {
   readonly log: Log
+  readonly clock: Clock
   readonly logger: Logger
   readonly desk: Desk
   readonly on: Deciding
@@ -31,6 +35,7 @@ export interface IntakeOptions {
 
 /** Records decided on at once. */
 const RECORDS_AT_ONCE = 64
+const LOOK_AGAIN_MS = 1_000
 
 export class Intake {
   private readonly options: IntakeOptions
@@ -51,6 +56,21 @@ export class Intake {
       this.listen(slice)
       next = slice.next
     }
+  }
+
+  /** Resolves when the incidents are decided on up to where they ended at this call, or the signal has aborted. */
+  async abreast(): Promise<void> {
+    const { log, clock, signal } = this.options
+    const ends = await Promise.all(Array.from({ length: log.partitions }, async (_, partition) => (await log.bounds('incidents', partition)).high))
+    for (const [partition, end] of ends.entries())
+      while (!signal.aborted && (await this.isBehind(partition, end))) await delay(clock, LOOK_AGAIN_MS, signal)
+  }
+
+  private async isBehind(partition: number, end: number): Promise<boolean> {
+    const { log, on } = this.options
+    const next = on.state.offsets.get(offsetKey('incidents', partition)) ?? 0
+    // What stood there may be lost: nobody waits for what can't be read.
+    return next < end && (await log.read('incidents', partition, next, 1)) !== null
   }
 
   async incidents(): Promise<void> {
@@ -95,7 +115,10 @@ export class Intake {
     const { on, enforcement } = this.options
     if (partition !== FLEET_PARTITION) return
     const decided = on.state.offsets.get(offsetKey('requests', partition)) ?? 0
-    for (const record of records) if (record.offset >= decided && saysOff(record)) enforcement.heard(record.offset)
+    for (const record of records) {
+      const off = record.offset >= decided ? offIn(record) : null
+      if (off) enforcement.heard(record.offset, off)
+    }
   }
 
   private async takeIncidents(slice: Slice): Promise<void> {
@@ -173,13 +196,13 @@ export class Intake {
   }
 }
 
-/** False for what can't be read: whoever decides on it counts it. */
-function saysOff({ value }: StoredRecord): boolean {
+/** The request, where it says off; null also for what can't be read: whoever decides on it counts it. */
+function offIn({ value }: StoredRecord): Request | null {
   try {
-    const { kind, state } = decodeRequest(value ?? new Uint8Array())
-    return kind === 'enforcement' && state === 'off'
+    const request = decodeRequest(value ?? new Uint8Array())
+    return request.kind === 'enforcement' && request.state === 'off' ? request : null
   } catch (error) {
     if (!isPipelineError(error, 'BAD_RECORD')) throw error
-    return false
+    return null
   }
 }

@@ -1,7 +1,7 @@
 /** The ladder: how far to go for one revision of an incident. Pure; verified rungs beyond the command come later. */
 import { SEVERITIES } from '../core/incident.ts'
 import type { Cause, Incident, Severity } from '../core/incident.ts'
-import { settingsFor, type Settings } from '../core/settings.ts'
+import { type ClassSettings, settingsFor, type Settings } from '../core/settings.ts'
 
 export type Rung =
   | { readonly rung: 'observe' }
@@ -39,8 +39,15 @@ export interface RungQuestion {
   readonly notifiers: number
 }
 
+type Subject = Pick<Incident, 'device' | 'class' | 'labels'>
+
+/** Null: never, but by a person. */
+export function quarantineOf(settings: Settings, { device, class: klass, labels }: Subject): ClassSettings['quarantine'] {
+  return settingsFor(settings, { class: klass, site: labels['site'], device }).quarantine
+}
+
 export function rungOf({ settings, incident, isLeased, released, past, notifiers }: RungQuestion): Rung {
-  const policy = settingsFor(settings, { class: incident.class, site: incident.labels['site'], device: incident.device }).quarantine
+  const policy = quarantineOf(settings, incident)
   if (!policy || incident.state === 'closed' || NEVER_CUT.has(incident.cause) || !reaches(incident.severity, policy.from))
     return { rung: notifiers > 0 ? 'notify' : 'observe' }
   if (isLeased) return { rung: 'held', reason: 'already quarantined' }
@@ -48,6 +55,6 @@ export function rungOf({ settings, incident, isLeased, released, past, notifiers
   return past ? { rung: 'held', reason: past } : { rung: 'quarantine', forMs: policy.forMs }
 }
 
-function reaches(severity: Severity, from: Severity): boolean {
+export function reaches(severity: Severity, from: Severity): boolean {
   return SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(from)
 }

@@ -5,6 +5,7 @@ import type { Deciding } from './deciding.ts'
 import type { Lease } from './enforcer.ts'
 import { countBegun } from './governor.ts'
 import type { Subject } from './governor.ts'
+import { quarantineOf, reaches } from './ladder.ts'
 import { answerMs, enqueue, supersede } from './outbox.ts'
 import type { LeaseRow } from './state.ts'
 
@@ -64,11 +65,21 @@ export function releaseByPerson(on: Deciding, device: string, cause: Cause): boo
   const lease = on.state.leases.get(device)
   const open = on.state.incidents.of(device)
   const isWaiting = open.some(({ waits }) => waits)
-  if (lease?.state !== 'active' && !isWaiting) return false
-  if (lease?.state !== 'active') decided(on, { device, incident: '', action: 'release', reason: `no quarantine waits for room any more: ${cause.reason}` })
+  const isToHold = lease?.state === 'releasing' && open.some(({ incident, released }) => !released || !reaches(released.severity, incident.severity))
+  if (lease?.state !== 'active' && !isWaiting && !isToHold) return false
+  const holds = isWaiting ? 'no quarantine waits for room any more' : 'being released already, and not to be quarantined again'
+  if (lease?.state !== 'active') decided(on, { device, incident: '', action: 'release', reason: `${holds}: ${cause.reason}` })
   const generation = lease?.state === 'active' ? release(on, lease, cause) : on.state.nextGeneration(on.now())
   for (const { waits: _, ...row } of open) on.state.incidents.set(row.incident.id, { ...row, released: { severity: row.incident.severity, generation } })
   return true
+}
+
+/** At takeover: it ends where its time is over, or where the config does not allow what an incident began. */
+export function decideLeaseAtStart(on: Deciding, row: LeaseRow): void {
+  const { lease, class: klass, labels = {} } = row
+  const isAllowed = lease.incident === '' || klass === undefined || quarantineOf(on.settings, { device: lease.device, class: klass, labels }) !== null
+  if (isAllowed || lease.until <= on.now()) return decideLeaseEnd(on, lease.device)
+  release(on, row, { id: lease.incident, incident: lease.incident, reason: 'the config says quarantine: never', since: null })
 }
 
 /** The device's lease has come to its end, or a clock says so too early and it stays. */

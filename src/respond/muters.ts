@@ -21,6 +21,6 @@ export function fits(match: SilenceMatch, incident: Incident): boolean {
 
 /** For people: `class pump, site north`. */
 export function matchText({ device, class: klass, cause, labels = {} }: SilenceMatch): string {
-  const parts = Object.entries({ device, class: klass, cause, ...labels })
+  const parts = [...Object.entries({ device, class: klass, cause }), ...Object.entries(labels)]
   return parts.filter(([, value]) => value !== undefined).map(([name, value]) => `${name} ${value}`).join(', ')
 }

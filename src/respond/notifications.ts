@@ -11,6 +11,8 @@ import type { NotifyEntry } from './state.ts'
 const OPEN_NAMED = 50
 /** Revisions in one notification: with so many it does not wait for more. */
 const GATHERED_MOST = 32
+/** Notices without an outcome, of all notifiers. */
+const NOTICES_MOST = 100
 
 export interface Telling {
   readonly response: Response | undefined
@@ -38,8 +40,8 @@ export function tellPeople(on: Deciding, incident: Incident, { response, after }
 export function sayNotice(on: Deciding, id: string, notice: Notice): void {
   for (const { name } of on.notifiers) {
     const entry = { ...base(on, idOf('notice', id, name)), kind: 'notice', notifier: name, notice } as const
-    if (hasRoom(on)) enqueue(on, entry)
-    else drop(on, entry, full(on))
+    if (on.state.outbox.count('notice') < NOTICES_MOST) enqueue(on, entry)
+    else drop(on, entry, `${NOTICES_MOST} notices wait already`)
   }
 }
 
@@ -62,7 +64,7 @@ function gather(on: Deciding, entry: NotifyEntry, gatherMs: number): void {
 }
 
 function hasRoom(on: Deciding): boolean {
-  return on.state.outbox.count('notify') + on.state.outbox.count('notice') < on.limits.notifications
+  return on.state.outbox.count('notify') < on.limits.notifications
 }
 
 function full(on: Deciding): string {

@@ -3,7 +3,6 @@ import type { Random } from '../ops/random.ts'
 import type { Deciding } from './deciding.ts'
 import type { Ack } from './enforcer.ts'
 import type { Outcome } from './notifier.ts'
-import type { NotifierLine } from './notifier-lines.ts'
 import type { CommandEntry, ControlEntry, NoticeEntry, NotifyEntry, OutboxEntry } from './state.ts'
 
 /** A device has so long to answer the first time, doubling up to the most. */
@@ -35,10 +34,10 @@ export function decideOutcome(on: Deciding, id: string, outcome: Outcome): void 
   if (entry.kind === 'command') return decideHandover(on, entry, outcome)
   const notifier = entry.kind === 'control' ? null : entry.notifier
   if (notifier !== null && outcome.status === 'retry') on.meters.notifications.add(1, { notifier, outcome: 'retry' })
-  if (notifier !== null && outcome.status === 'done') tellNotifier(on, on.notifierLines.worked(notifier))
+  if (notifier !== null && outcome.status === 'done') on.quiet.over(`retry/${notifier}`, { notifier }, 'a notifier works again')
   if (outcome.status !== 'retry') return end(on, entry, outcome.status, outcome.detail)
   if (entry.tries >= GIVE_UP_TRIES || on.now() - entry.at >= GIVE_UP_MS) return end(on, entry, 'failed', `gave up after ${entry.tries} tries: ${outcome.detail}`)
-  if (notifier !== null) tellNotifier(on, on.notifierLines.failed(notifier, 'retry', outcome.detail, on.monotonic()))
+  if (notifier !== null) warnOf(on, notifier, 'retry', outcome.detail)
   const due = on.now() + retryMs(entry.tries, on.random)
   on.state.outbox.set(id, { ...entry, due })
   on.alarm(`outbox/${id}`, due)
@@ -115,13 +114,20 @@ function end(on: Deciding, entry: NotifyEntry | NoticeEntry | ControlEntry, outc
   on.state.record({ at: on.now(), kind: 'outcome', device, incident: '', action: `${entry.body.kind} record`, reason, command: entry.id, outcome })
 }
 
-function tellNotifier(on: Deciding, line: NotifierLine | null): void {
-  if (line) on.tell(line.level, line.fields, line.message)
+const WARNINGS = {
+  retry: 'a notifier fails, it is tried again',
+  failed: 'a notification is given up',
+  dropped: 'a notification is dropped',
+} as const
+
+/** `outcome`: what became of the notification. */
+function warnOf(on: Deciding, notifier: string, outcome: keyof typeof WARNINGS, reason: string): void {
+  on.quiet.warn(`${outcome}/${notifier}`, { notifier, outcome }, `${WARNINGS[outcome]}: ${reason}`)
 }
 
 function endNotification(on: Deciding, entry: NotifyEntry | NoticeEntry, outcome: 'done' | 'failed' | 'dropped', reason: string): void {
   close(on, entry)
-  if (outcome !== 'done') tellNotifier(on, on.notifierLines.failed(entry.notifier, outcome, reason, on.monotonic()))
+  if (outcome !== 'done') warnOf(on, entry.notifier, outcome, reason)
   const { device, id: incident } = entry.kind === 'notify' ? entry.incident : { device: '', id: '' }
   on.state.record({ at: on.now(), kind: 'outcome', device, incident, action: `notify ${entry.notifier}`, reason, command: entry.id, outcome })
   on.meters.notifications.add(1, { notifier: entry.notifier, outcome })

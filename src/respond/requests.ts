@@ -31,15 +31,17 @@ export function decideRequest(on: Deciding, request: Request, since: number): vo
 
 /** Of any class. It counts like any other, but no minute holds it back, and with `force` no crowd. */
 function decideQuarantine(on: Deciding, request: Request, since: number): void {
-  const { device, forMs, force } = request
+  const { device, force } = request
+  const forMs = request.forMs ?? QUARANTINE_MS
   const { class: klass = '', labels = {} } = on.state.incidents.of(device)[0]?.incident ?? {}
   const subject = { device, class: klass, labels }
   if (on.state.leases.get(device)?.state === 'active') return refused(on, request, 'already quarantined')
   if (!on.isEnforcing()) return refused(on, request, 'enforcement is off')
+  if (since + forMs <= on.now()) return refused(on, request, 'it would be over before it was read')
   const crowd = force ? null : crowdOf(on, subject)
   if (crowd) return refused(on, request, `${crowd.reason}; force goes beyond`)
   const cause = { id: request.id, incident: '', reason: reasonOf(request), since }
-  quarantine(on, { ...subject, partition: on.partitionFor(device), forMs: forMs ?? QUARANTINE_MS }, cause)
+  quarantine(on, { ...subject, partition: on.partitionFor(device), forMs }, cause)
 }
 
 function decideRelease(on: Deciding, request: Request, since: number): void {

@@ -1,4 +1,5 @@
 /** Silences: begun and ended by people, or by their time; and what people are owed when one is over. */
+import type { Incident } from '../core/incident.ts'
 import type { Request } from '../core/request.ts'
 import { decideChange } from './decisions.ts'
 import { decided } from './deciding.ts'
@@ -39,6 +40,7 @@ export function decideSilenceEnd(on: Deciding, id: string): void {
   if (!silence) return
   const key = `silence/${id}`
   if (on.now() < silence.until) return on.alarm(key, silence.until)
+  if (!on.isAbreast()) return
   if (tellOpen(on, silence) + payOwed(on, silence) > 0) return on.alarm(key, on.now())
   on.state.silences.delete(id)
   on.alarm(key, null)
@@ -49,19 +51,28 @@ export function decideSilenceEnd(on: Deciding, id: string): void {
 function tellOpen(on: Deciding, { id, match, until }: SilenceRow): number {
   const silences = on.state.silences.values()
   const isDue = (told: number) => told < until
-  const due = on.state.incidents.values().filter(({ incident, told }) => isDue(told?.at ?? 0) && fits(match, incident) && mutedBy(silences, incident, on.now()).length === 0)
-  const now = due.slice(0, TOLD_AT_ONCE)
+  const isFree = (incident: Incident) => fits(match, incident) && mutedBy(silences, incident, on.now()).length === 0
+  const now = some(on.state.incidents.values(), ({ incident, told }) => isDue(told?.at ?? 0) && isFree(incident))
   for (const row of now) decideChange(on, { ...row, kind: 'updated' }, { since: null, closesLater: false, silencedBy: [], after: id })
   return now.length
 }
 
 function payOwed(on: Deciding, { match }: SilenceRow): number {
   const silences = on.state.silences.values()
-  const due = on.state.owed.values().filter(({ incident }) => fits(match, incident) && mutedBy(silences, incident, on.now()).length === 0)
-  const now = due.slice(0, TOLD_AT_ONCE)
+  const now = some(on.state.owed.values(), ({ incident }) => fits(match, incident) && mutedBy(silences, incident, on.now()).length === 0)
   for (const { incident } of now) {
     tellPeople(on, incident, { response: undefined, after: '' })
     on.state.owed.delete(incident.id)
   }
   return now.length
+}
+
+/** The first that are due: with many open, each look costs all the silences. */
+function some<T>(rows: readonly T[], isDue: (row: T) => boolean): T[] {
+  const found: T[] = []
+  for (const row of rows) {
+    if (found.length === TOLD_AT_ONCE) break
+    if (isDue(row)) found.push(row)
+  }
+  return found
 }

@@ -4,11 +4,13 @@ import type { Deciding } from './deciding.ts'
 import type { Switch } from './enforcement.ts'
 import { begunLately } from './governor.ts'
 import { mutedBy } from './muters.ts'
+import type { ResponderState } from './state.ts'
 
 export class StandingView {
   private readonly on: Deciding
   private readonly enforcement: Switch
   private latest: Standing | null = null
+  private pace: ResponderState['pace'] = []
 
   constructor(on: Deciding, enforcement: Switch) {
     this.on = on
@@ -17,7 +19,10 @@ export class StandingView {
 
   /** Null before the first commit. */
   get shown(): Standing | null {
-    return this.latest && { ...this.latest, enforcement: { ...this.latest.enforcement, state: this.enforcement.mayLeave() ? 'on' : 'off' } }
+    if (!this.latest) return null
+    const { enforcement, quarantines } = this.latest
+    const lastMinute = begunLately(this.pace, this.on.now())
+    return { ...this.latest, enforcement: this.obeyed(enforcement), quarantines: { ...quarantines, lastMinute } }
   }
 
   /** To be called after each commit. */
@@ -26,12 +31,21 @@ export class StandingView {
     const { perMinute, atOnce } = policy.quarantines
     const at = now()
     const silences: readonly Silence[] = state.silences.values().filter(({ until }) => until > at)
+    this.pace = state.pace
     this.latest = {
       enforcement: this.enforcementNow(),
-      quarantines: { active: state.leases.size, atOnce, lastMinute: begunLately(this.on), perMinute, waiting: state.incidents.waitingCount },
+      quarantines: { active: state.leases.size, atOnce, lastMinute: 0, perMinute, waiting: state.incidents.waitingCount },
       silences,
+      isQuarantined: (device) => state.leases.has(device),
       silencedBy: (incident) => (incident.state === 'open' ? mutedBy(silences, incident, now()) : []),
     }
+  }
+
+  /** An `off` is obeyed before it is decided, and shown with its own words. */
+  private obeyed(committed: EnforcementView): EnforcementView {
+    const off = this.enforcement.undecided
+    if (!off || committed.state === 'off') return committed
+    return { state: 'off', says: 'request', reason: off.reason, by: off.by, since: off.at }
   }
 
   private enforcementNow(): EnforcementView {
@@ -39,6 +53,7 @@ export class StandingView {
     const since = state.enforcement?.since ?? null
     if (policy.enforcement === 'off') return { state: 'off', says: 'config', reason: 'respond.enforcement in the config is off', by: '', since }
     const { reason = '', by = '' } = state.enforcement ?? {}
-    return { state: state.enforcement?.asked ?? 'on', says: state.enforcement ? 'request' : 'config', reason, by, since }
+    // A row of nobody was made when the config changed.
+    return { state: state.enforcement?.asked ?? 'on', says: `${reason}${by}` === '' ? 'config' : 'request', reason, by, since }
   }
 }

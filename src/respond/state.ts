@@ -188,6 +188,11 @@ export class ResponderState {
     return generation
   }
 
+  /** The ledger has lines that this state knows nothing of: the next one goes behind them. */
+  continueLedger({ seq, hash }: LedgerHead): void {
+    this.single.set('ledger', { seq, hash })
+  }
+
   record(fields: LineFields): void {
     const { line, head } = appendLine(this.ledger, fields)
     this.lines.push({ key: fields.device, line })

@@ -4,27 +4,29 @@ import { FLEET_PARTITION } from '../core/request.ts'
 import type { Standing } from '../core/standing.ts'
 import { offsetKey } from '../log/log.ts'
 import type { Log, Owned } from '../log/log.ts'
+import { oldestControl } from '../log/oldest-control.ts'
 import type { Clock } from '../ops/clock.ts'
 import { delay } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
+import { QuietLog } from '../ops/quiet-log.ts'
 import { Alarms } from './alarms.ts'
-import { decideConfig, decideConfigRepeat, readNewestConfig, readPartitionHead } from './config-versions.ts'
+import { decideConfig, decideConfigRepeat, readNewestConfig } from './config-versions.ts'
 import type { ConfigSaid } from './config-versions.ts'
 import { decideWaiting } from './decisions.ts'
 import type { Deciding } from './deciding.ts'
 import { Desk } from './desk.ts'
-import { Effects, laneOf } from './effects.ts'
+import { Effects, laneOf, NAMED_WITHIN } from './effects.ts'
 import type { EffectPorts } from './effects.ts'
 import { decideReleases, decideSwitchAtStart, Switch } from './enforcement.ts'
 import type { Ack } from './enforcer.ts'
 import { IncidentReader } from './incident-reader.ts'
 import { Intake } from './intake.ts'
 import { Lanes } from './lanes.ts'
-import { decideLeaseEnd } from './leases.ts'
-import { NotifierLines } from './notifier-lines.ts'
+import { decideLeaseAtStart, decideLeaseEnd } from './leases.ts'
 import { answerMs, decideAck, decideAttempt, decideOutcome, isQuarantine } from './outbox.ts'
 import { decideSilenceEnd } from './silences.ts'
 import { StandingView } from './standing-view.ts'
+import { knowIncidents, newestLine, setBack } from './starting-over.ts'
 import { ResponderState } from './state.ts'
 import type { LeaseRow, OutboxEntry } from './state.ts'
 
@@ -39,6 +41,8 @@ export interface TermOptions extends EffectPorts, Pick<Deciding, 'limits' | 'pol
 const DECISIONS_AT_ONCE = 256
 const ASSERT_MS = 300_000
 const LOOK_AGAIN_MS = 1_000
+/** That a notifier fails is told so seldom, ms. */
+const QUIET_MS = 60_000
 /** What is under way at a stop may take so long to tell its outcome. */
 const DRAIN_MS = 2_000
 
@@ -56,6 +60,7 @@ export class Term {
   private readonly view: StandingView
   private readonly on: Deciding
   private readonly roomFor: (() => void)[] = []
+  private isAbreast = false
   private stage: 'restoring' | 'unconfigured' | 'working' = 'restoring'
 
   constructor(options: TermOptions) {
@@ -69,20 +74,21 @@ export class Term {
     })
     const { log, logger, settings, settingsHash, policy, limits, random, meters, partitionFor } = options
     this.enforcement = new Switch(policy, this.state)
+    const tell: Deciding['tell'] = (level, fields, message) => this.desk.afterCommit(() => logger[level](fields, message))
+    const quietly = { info: tell.bind(null, 'info'), warn: tell.bind(null, 'warn') }
     this.on = {
       state: this.state, settings, settingsHash, policy, limits, random, meters, partitionFor,
       notifiers: options.notifiers.map(({ name, gatherMs = 0 }) => ({ name, gatherMs })),
       partitions: log.partitions,
       now: () => options.clock.now(),
       alarm: (key, at) => (at === null ? this.alarms.clear(key) : this.alarms.set(key, at)),
-      isEnforcing: () => this.enforcement.isOn(),
+      isEnforcing: () => this.enforcement.isOn(), isAbreast: () => this.isAbreast,
       afterCommit: (run) => this.desk.afterCommit(run),
-      tell: (level, fields, message) => this.desk.afterCommit(() => logger[level](fields, message)),
-      notifierLines: new NotifierLines(), monotonic: () => options.clock.monotonic(),
+      tell, quiet: new QuietLog({ logger: quietly, clock: options.clock, quietMs: QUIET_MS }),
       start: (entry) => this.start(entry),
     }
     const { desk, on, reader, enforcement } = this
-    this.intake = new Intake({ log, logger, desk, on, reader, enforcement, signal: this.stop.signal, room: () => this.room() })
+    this.intake = new Intake({ log, clock: options.clock, logger, desk, on, reader, enforcement, signal: this.stop.signal, room: () => this.room() })
     this.view = new StandingView(on, enforcement)
   }
 
@@ -127,7 +133,9 @@ export class Term {
     return this.view.shown
   }
 
+  /** Also what is so before a commit says it. */
   measure(): Promise<void> {
+    this.options.meters.enforcement.set(this.enforcement.mayLeave() ? 1 : 0)
     return this.intake.measure()
   }
 
@@ -135,9 +143,23 @@ export class Term {
     const { owned, logger } = this.options
     const restored = await owned.restore((key, value) => this.state.restore(key, value))
     if (restored.recreated) logger.warn({}, 'respond: a topic it had read further is shorter now; it is read from its start')
+    await this.continueLedger()
     await this.intake.catchUp()
     for (const key of this.state.marks.keys()) this.reader.restoreMark(Number(key), this.state.marks.get(key)!)
     for (const row of this.state.incidents.values()) this.reader.restoreOpen(row)
+  }
+
+  /** A state that was set back by damage, or is gone, would begin the chain again in its middle. */
+  private async continueLedger(): Promise<void> {
+    const { log, logger } = this.options
+    const newest = await newestLine(log)
+    const known = this.state.ledger.seq
+    if (!newest || newest.seq <= known) return
+    const said = setBack(known, newest.seq)
+    logger.error({ known, written: newest.seq }, `respond: ${said}`)
+    if (known === 0) await knowIncidents(log, this.on, this.reader)
+    this.state.continueLedger(newest)
+    this.state.record({ at: this.on.now(), kind: 'note', device: '', incident: '', action: 'loss', reason: said })
   }
 
   /** All that a term does at once; the first failure stops the rest, and what was decided by then is kept. */
@@ -155,6 +177,7 @@ export class Term {
       guard(this.intake.listening()),
       guard(this.intake.incidents()),
       guard(this.intake.requests()),
+      guard(this.comeAbreast()),
       guard(this.watchConfig()),
     ])
     this.alarms.clearAll()
@@ -167,11 +190,7 @@ export class Term {
   /** Leases that ended meanwhile end first, so that no device is quarantined by an expired command; then all else goes on. */
   private takeOver(): void {
     decideSwitchAtStart(this.on)
-    for (const row of this.state.leases.values()) {
-      if (row.state !== 'active') continue
-      if (row.lease.until <= this.on.now()) decideLeaseEnd(this.on, row.lease.device)
-      else this.on.alarm(`lease/${row.lease.device}`, row.lease.until)
-    }
+    for (const row of this.state.leases.values()) if (row.state === 'active') decideLeaseAtStart(this.on, row)
     for (const entry of this.state.outbox.values()) {
       // It was never begun, and may gather more.
       if (entry.tries === 0) {
@@ -181,9 +200,17 @@ export class Term {
       if (entry.kind === 'command') this.on.alarm(`outbox/${entry.id}`, Math.max(entry.due, this.on.now() + answerMs(entry.tries)))
       this.desk.afterCommit(() => this.start(entry))
     }
-    for (const { id, until } of this.state.silences.values()) this.on.alarm(`silence/${id}`, until)
-    this.on.alarm('waiting', this.on.now())
     this.desk.afterCommit(() => this.assertAll())
+  }
+
+  /** What waits, or is muted, may have closed while nobody led: it is looked at again only when that is read. */
+  private async comeAbreast(): Promise<void> {
+    await this.intake.abreast()
+    this.desk.post(() => {
+      this.isAbreast = true
+      for (const { id, until } of this.state.silences.values()) this.on.alarm(`silence/${id}`, until)
+      this.on.alarm('waiting', this.on.now())
+    })
   }
 
   private ring(key: string): void {
@@ -204,10 +231,10 @@ export class Term {
       id: entry.id,
       ...laneOf(entry),
       perform: async () => {
-        if (!this.state.outbox.has(entry.id)) return
-        const mayLeave = () => !isQuarantine(entry) || this.enforcement.mayLeave()
-        // It stays in the outbox, and is begun again once enforcement is on.
-        if (!mayLeave()) return
+        // A leader whose term is over hears of no `off` any more, and of no release.
+        const mayLeave = () => !this.stop.signal.aborted && (!isQuarantine(entry) || this.enforcement.mayLeave())
+        // It stays in the outbox, and is begun again by the next leader, or once enforcement is on.
+        if (!mayLeave() || !this.state.outbox.has(entry.id)) return
         const outcome = await this.effects.perform(entry, mayLeave)
         this.desk.post(() => decideOutcome(this.on, entry.id, outcome))
       },
@@ -223,10 +250,11 @@ export class Term {
 
   private async assertEach(rows: readonly LeaseRow[]): Promise<void> {
     for (const row of rows) {
-      if (this.stop.signal.aborted || !this.enforcement.mayLeave()) return
+      const mayLeave = () => !this.stop.signal.aborted && this.enforcement.mayLeave()
+      if (!mayLeave()) return
       // Decided anew since, perhaps not yet durably: the new command tells the state itself.
       if (this.state.leases.get(row.lease.device) !== row) continue
-      const outcome = await this.options.enforcer.assertDesired({ id: row.command, kind: 'quarantine', lease: row.lease }, () => this.enforcement.mayLeave())
+      const outcome = await this.options.enforcer.assertDesired({ id: row.command, kind: 'quarantine', lease: row.lease }, mayLeave)
       if (outcome.status !== 'done') this.options.meters.errors.add(1, { reason: 'desired state not asserted' })
     }
   }
@@ -252,7 +280,7 @@ export class Term {
     this.stage = 'unconfigured'
     const { log, clock } = this.options
     const { signal } = this.stop
-    while (!signal.aborted && !(await readPartitionHead(log, 0))) await delay(clock, LOOK_AGAIN_MS, signal)
+    while (!signal.aborted && !(await oldestControl(log, 0, { most: NAMED_WITHIN }))) await delay(clock, LOOK_AGAIN_MS, signal)
     const newest: ConfigSaid[] = []
     for (let partition = 0; partition < log.partitions; partition++) {
       const config = await readNewestConfig(log, partition, signal)

@@ -37,6 +37,7 @@ export function aStanding(fields: Partial<Standing> = {}): Standing {
     enforcement: { state: 'on', says: 'config', reason: '', by: '', since: null },
     quarantines: { active: 0, atOnce: 100, lastMinute: 0, perMinute: 10, waiting: 0 },
     silences: [],
+    isQuarantined: () => false,
     silencedBy: () => [],
     ...fields,
   }

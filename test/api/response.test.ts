@@ -73,10 +73,22 @@ describe('a quarantine', () => {
     expect(fleet.requests).toMatchObject([{ kind: 'quarantine', force: true }])
   })
 
+  test('is stored where the device is among those counted already: respond decides', async () => {
+    const { ask } = openDoor({ devices, standing: aStanding({ quarantines: FULL, isQuarantined: () => true }) })
+    expect((await ask('POST', '/api/v1/devices/p1/quarantine', body)).status).toBe(202)
+  })
+
   test('a release is stored whatever the switch says', async () => {
     const { ask } = openDoor({ devices, standing: aStanding({ enforcement: OFF, quarantines: FULL }) })
     expect((await ask('POST', '/api/v1/devices/p1/release', { reason: 'x' })).status).toBe(202)
   })
+})
+
+test('a device that is quarantined can be released though nothing else is known of it any more', async () => {
+  const { ask, fleet } = openDoor({ standing: aStanding({ isQuarantined: (device) => device === 'p9' }) })
+  expect((await ask('POST', '/api/v1/devices/p9/release', { reason: 'x' })).status).toBe(202)
+  expect((await ask('POST', '/api/v1/devices/p8/release', { reason: 'x' })).status).toBe(404)
+  expect(fleet.requests).toMatchObject([{ kind: 'release', device: 'p9' }])
 })
 
 describe('/api/v1/silences', () => {
@@ -85,6 +97,7 @@ describe('/api/v1/silences', () => {
     const { ask } = openDoor({ standing: aStanding({ silences }) })
     expect((await ask('GET', '/api/v1/silences')).body).toEqual({ silences })
     expect((await ask('GET', '/api/v1/silences?limit=1&after=a')).body).toEqual({ silences: [silences[1]] })
+    expect(await ask('GET', '/api/v1/silences?after=d')).toMatchObject({ status: 400, message: expect.stringContaining('no silence d is in force; start again without it') as string })
   })
 
   test('a silence is stored with what it matches', async () => {

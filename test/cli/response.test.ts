@@ -58,7 +58,17 @@ describe('picket enforcement', () => {
       await new Promise((resolve) => setImmediate(resolve))
       await clock.advance(200)
     }
-    expect(await running).toMatchObject({ code: 1, stderr: expect.stringContaining('is stored and will be obeyed, but is not yet after 5 s') as string })
+    expect(await running).toMatchObject({ code: 1, stderr: expect.stringContaining('is stored and will be obeyed, but is not seen to be after 5 s;') as string })
+  })
+
+  test('says that off is stored where respond can’t be asked about it yet', async () => {
+    const clock = new ManualClock()
+    const running = makeLab({ fleet: new Fleet({ standing: null }), clock }).run('enforcement', 'off', '--reason', 'x', ...URL_ARGS)
+    for (let look = 0; look < 100; look++) {
+      await new Promise((resolve) => setImmediate(resolve))
+      await clock.advance(200)
+    }
+    expect(await running).toMatchObject({ code: 1, stderr: expect.stringMatching(/enforcement off is stored and will be obeyed.*respond is not at work in this process/) as string })
   })
 
   test.each([[['enforcement', 'off']], [['enforcement', 'on', '--release', '--reason', 'x']], [['enforcement', 'maybe']]])('%j is wrong usage', async (args) => {
@@ -75,7 +85,7 @@ describe('picket silence', () => {
     const fleet = new Fleet()
     const match = ['--device', 'p1', '--class', 'pump', '--cause', 'limit', '--label', 'site=north', '--label', 'line=a=b']
     const { code, stdout } = await makeLab({ fleet }).run('silence', ...match, '--for', '2h', '--reason', 'maintenance', ...URL_ARGS)
-    expect([code, stdout]).toEqual([0, 'silence r1 for 2h; picket unsilence r1 ends it\n'])
+    expect([code, stdout]).toEqual([0, 'silence r1 for 2h is asked for; picket silences lists it once it is in force, picket unsilence r1 ends it\n'])
     expect(fleet.requests).toMatchObject([{ kind: 'silence', match: { device: 'p1', class: 'pump', cause: 'limit', labels: { site: 'north', line: 'a=b' } }, forMs: 7_200_000 }])
   })
 
@@ -96,6 +106,8 @@ describe('picket silence', () => {
     const fleet = new Fleet({ standing: aStanding({ silences: [silence] }) })
     expect((await makeLab({ fleet }).run('silences', ...URL_ARGS)).stdout).toContain('r1  2023-11-14 22:14:20Z  class=pump site=north  api  maintenance')
     expect((await makeLab({ fleet }).run('silences', '--json', ...URL_ARGS)).json).toEqual([silence])
+    const alike = new Fleet({ standing: aStanding({ silences: [{ ...silence, match: { device: 'p1', labels: { device: 'p2' } } }] }) })
+    expect((await makeLab({ fleet: alike }).run('silences', ...URL_ARGS)).stdout).toContain('device=p1 device=p2')
     expect((await makeLab({ fleet }).run('unsilence', 'r1', '--reason', 'done early', ...URL_ARGS)).code).toBe(0)
     expect(fleet.requests).toMatchObject([{ kind: 'unsilence', silence: 'r1', reason: 'done early' }])
     expect(await makeLab({ fleet }).run('unsilence', 'r9', ...URL_ARGS)).toMatchObject({ code: 1, stderr: expect.stringContaining("silence 'r9': none in force") as string })

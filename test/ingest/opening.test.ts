@@ -1,6 +1,6 @@
 /** Before and between the messages: the first config records, the incarnation, ticks. */
 import { describe, expect, it } from 'vitest'
-import { encodeControl } from '../../src/log/control.ts'
+import { decodeControl, encodeControl } from '../../src/log/control.ts'
 import { isFrame } from '../../src/log/frame.ts'
 import { controlsIn, framesIn, makeLab, SETTINGS } from './lab.ts'
 import { APPEND_MOST } from '../../src/log/log.ts'
@@ -61,6 +61,15 @@ describe('a partition with records', () => {
     expect(tickIncarnation(lab, 0)).toBe('first')
   })
 
+  it('is searched from its newest record where the oldest are no control records', async () => {
+    const lab = makeLab()
+    await fill(lab, 0, 5 * 256)
+    await fill(lab, 0, 1, 'first')
+    await start(lab)
+    await lab.clock.advance(1000)
+    expect(tickIncarnation(lab, 0)).toBe('first')
+  })
+
   it('is searched from its oldest record where no newer one tells', async () => {
     const lab = makeLab()
     await fill(lab, 0, 1, 'first')
@@ -68,6 +77,18 @@ describe('a partition with records', () => {
     await start(lab)
     await lab.clock.advance(1000)
     expect(tickIncarnation(lab, 0)).toBe('first')
+  })
+
+  it('is told by the next control record where the oldest is damaged', async () => {
+    const lab = makeLab()
+    const appended = lab.log.append('readings', 0, [{ key: '', value: tick('damaged').subarray(0, 20) }])
+    await lab.clock.advance(1)
+    await (await appended).flushed
+    await fill(lab, 0, 1, 'first')
+    await start(lab)
+    await lab.clock.advance(1000)
+    const newest = lab.cluster.dump('readings', 0).at(-1)!
+    expect(decodeControl(newest.value!)).toMatchObject({ incarnation: 'first', body: { writer: 'ingest-1' } })
   })
 
   it('that nobody can tell the incarnation of stops the start', async () => {

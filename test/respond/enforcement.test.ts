@@ -1,6 +1,7 @@
 /** The kill switch: from the moment somebody says off no quarantine leaves, whatever is under way; and it is said. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { ResponsePolicy } from '../../src/core/settings.ts'
+import { settle } from '../clock.ts'
 import { incident, keepingLogger, UNGOVERNED } from './fleet.ts'
 import { Stage } from './stage.ts'
 import type { Process } from './stage.ts'
@@ -35,9 +36,24 @@ describe('off by request', () => {
     await say('off')
     expect(notifier.notices).toMatchObject([{ notice: { kind: 'enforcement', state: 'off', reason: 'to be safe', by: 'ana' } }])
     expect(stage.lines().find(({ action }) => action === 'enforcement off')!.reason).toContain('to be safe (asked by ana)')
-    expect(lines).toContain('warn enforcement is off, no device is quarantined: to be safe')
+    expect(lines).toContain('warn enforcement is off, no further device is quarantined: to be safe')
     expect(metrics.value('picket_enforcement')).toBe(0)
     expect(responder.standing()!.enforcement).toMatchObject({ state: 'off', says: 'request', by: 'ana', since: stage.clock.now() })
+  })
+
+  it('is said past incidents that people are still to be told of, and past the bound on those', async () => {
+    const { notifier } = await stage.start({ limits: { notifications: 10 } })
+    notifier.notify = () => new Promise(() => undefined)
+    for (let i = 0; i < 12; i++) await bad(i)
+    await say('off')
+    expect(notifier.notices).toMatchObject([{ notice: { state: 'off' } }])
+  })
+
+  it('is said no more where so many notices wait already', async () => {
+    const { notifier, metrics } = await stage.start()
+    notifier.say = () => new Promise(() => undefined)
+    for (let i = 0; i < 51; i++) for (const state of ['off', 'on'] as const) await say(state)
+    expect(metrics.value('picket_notifications_total{notifier=people,outcome=dropped}')).toBe(2)
   })
 
   it('is told once, however often it is asked for', async () => {
@@ -124,6 +140,32 @@ describe('off by request', () => {
     expect(sent(process).filter((text) => text === 'quarantine pump-1')).toHaveLength(1)
   })
 
+  it('once more does not stop the ending of every quarantine', async () => {
+    const process = await stage.start()
+    await bad(1)
+    const off = { kind: 'enforcement', device: '', state: 'off' } as const
+    await stage.askAll({ ...off, id: 'ends-all', release: true }, { ...off, id: 'again' })
+    expect(sent(process)).toEqual(['quarantine pump-1', 'release pump-1'])
+  })
+
+  it('and on again ends no quarantine any more', async () => {
+    const process = await stage.start()
+    await bad(1)
+    const request = { kind: 'enforcement', device: '' } as const
+    await stage.askAll({ ...request, id: 'ends-all', state: 'off', release: true }, { ...request, id: 'again', state: 'on' })
+    expect(stage.lease()).toMatchObject({ state: 'active' })
+    expect(sent(process)).not.toContain('release pump-1')
+  })
+
+  it('is shown with its own words from when it is obeyed', async () => {
+    const process = await stage.start()
+    process.log.stall()
+    await say('off')
+    expect(process.responder.standing()!.enforcement).toMatchObject({ state: 'off', says: 'request', reason: 'to be safe', by: 'ana', since: stage.clock.now() })
+    await process.responder.measure()
+    expect(process.metrics.value('picket_enforcement')).toBe(0)
+  })
+
   it('refuses a person’s quarantine', async () => {
     const process = await stage.start()
     await say('off')
@@ -184,7 +226,7 @@ describe('a restart', () => {
     await stage.clock.advance(2 * MINUTE)
     expect(sent(second)).toEqual([])
     expect(second.enforcer.desired).toEqual([])
-    expect(lines).toContain('warn enforcement is off, no device is quarantined: to be safe')
+    expect(lines).toContain('warn enforcement is off, no further device is quarantined: to be safe')
     expect(second.metrics.value('picket_enforcement')).toBe(0)
     expect(second.metrics.value('picket_respond_errors_total{reason=command not handed over}')).toBe(0)
     await say('on')
@@ -215,6 +257,19 @@ describe('a restart', () => {
   })
 })
 
+it('lets nothing leave from a leader that has lost its term', async () => {
+  const first = await stage.start()
+  let go: () => void = () => undefined
+  first.enforcer.onWay = () => new Promise<void>((resolve) => (go = resolve))
+  await bad(1)
+  const stopped = first.stop()
+  await settle()
+  await say('off')
+  go()
+  await stopped
+  expect(sent(first)).toEqual([])
+})
+
 describe('off by the config', () => {
   it('is said at the start and lets nothing begin', async () => {
     const { logger, lines } = keepingLogger()
@@ -222,8 +277,21 @@ describe('off by the config', () => {
     await bad(1)
     expect(sent(process)).toEqual([])
     expect(process.notifier.notices).toMatchObject([{ notice: { state: 'off', by: '' } }])
-    expect(lines).toContain('warn enforcement is off, no device is quarantined: respond.enforcement in the config is off')
+    expect(lines).toContain('warn enforcement is off, no further device is quarantined: respond.enforcement in the config is off')
     expect(process.responder.standing()!.enforcement).toMatchObject({ state: 'off', says: 'config' })
+    expect(stage.told('enforcement off')).toEqual(['decision'])
+  })
+
+  it('is over in its own words, not in those of a request of before', async () => {
+    const before = await stage.start()
+    await say('off')
+    await say('on')
+    await before.stop()
+    const off = await stage.start({ policy: OFF })
+    await off.stop()
+    const { logger, lines } = keepingLogger()
+    await stage.start({ logger })
+    expect(lines).toContain('info enforcement is on again: the config no longer says off')
   })
 
   it('wins over a request', async () => {
@@ -241,6 +309,7 @@ describe('off by the config', () => {
     const second = await stage.start()
     await stage.clock.advance(0)
     expect(sent(second)).toEqual(['quarantine pump-1'])
-    expect(second.notifier.notices).toMatchObject([{ notice: { state: 'on' } }])
+    expect(second.notifier.notices).toMatchObject([{ notice: { state: 'on', reason: 'the config no longer says off', by: '' } }])
+    expect(second.responder.standing()!.enforcement).toMatchObject({ state: 'on', says: 'config' })
   })
 })

@@ -1,6 +1,7 @@
 /** So many quarantines a minute and at once, and no more; what is held back is said once and tried again. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { ResponsePolicy } from '../../src/core/settings.ts'
+import type { Owned } from '../../src/log/log.ts'
 import { closing, incident, keepingLogger, UNGOVERNED } from './fleet.ts'
 import { Stage } from './stage.ts'
 import type { Process } from './stage.ts'
@@ -80,6 +81,15 @@ describe('within a minute', () => {
   })
 })
 
+it('the view of the minute goes on where nothing is decided', async () => {
+  const { responder, enforcer } = await stage.start()
+  enforcer.answers = ['done']
+  await goBad(0, 1)
+  expect(responder.standing()!.quarantines.lastMinute).toBe(1)
+  await stage.clock.advance(2 * MINUTE)
+  expect(responder.standing()!.quarantines.lastMinute).toBe(0)
+})
+
 describe('at once', () => {
   it('no more devices are quarantined than the bound, and another when one is heard to be released', async () => {
     const process = await stage.start({ policy: bounded({ atOnce: 2 }) })
@@ -142,6 +152,14 @@ describe('at once', () => {
 })
 
 describe('what is held back', () => {
+  it('is nothing where the device is quarantined already, or nothing asks for it: people are told the incident alone', async () => {
+    const { notifier } = await stage.start()
+    await goBad(0, 1)
+    await goBad(1, 2, { device: 'pump-0' })
+    await goBad(2, 3, { severity: 'minor' })
+    expect(notifier.received.map((one) => 'response' in one)).toEqual([false, false, false])
+  })
+
   it('is a line and known to people once, whatever the number of revisions', async () => {
     const { notifier, metrics } = await stage.start({ policy: bounded({ atOnce: 1 }) })
     await goBad(0, 2)
@@ -180,6 +198,37 @@ describe('what is held back', () => {
     await stage.clock.advance(2 * MINUTE)
     expect(quarantined(process)).toEqual(['pump-0'])
     expect(stage.lines().find(({ action, device }) => action === 'release' && device === 'pump-1')!.reason).toContain('no quarantine waits for room any more')
+  })
+
+  it('is one quarantine of a device, whatever the number of its incidents that wait', async () => {
+    const process = await stage.start()
+    process.enforcer.answers = ['done']
+    await stage.ask({ kind: 'enforcement', device: '', id: 'off', state: 'off' })
+    for (const i of [1, 2]) await goBad(i, i + 1, { device: 'pump-1' })
+    await stage.ask({ kind: 'enforcement', device: '', id: 'on', state: 'on' })
+    await stage.clock.advance(0)
+    expect(process.metrics.value('picket_quarantines_waiting')).toBe(0)
+    await stage.clock.advance(20 * MINUTE)
+    expect(quarantined(process)).toEqual(['pump-1'])
+  })
+
+  it('begins a hundred a commit', async () => {
+    const begun: number[] = []
+    const around = (owned: Owned): Owned => ({
+      signal: owned.signal,
+      restore: (each) => owned.restore(each),
+      commit: (writes, cut) => {
+        const all = [...writes]
+        begun.push(all.filter(({ key, value }) => key.startsWith('lease/') && String(value).includes('"active"')).length)
+        return owned.commit(all, cut)
+      },
+    })
+    await stage.start({ around })
+    await stage.ask({ kind: 'enforcement', device: '', id: 'off', state: 'off' })
+    await goBad(0, 150)
+    await stage.ask({ kind: 'enforcement', device: '', id: 'on', state: 'on' })
+    await stage.clock.advance(0)
+    expect(begun.filter((count) => count > 0)).toEqual([100, 50])
   })
 
   it('leaves nothing that rings when nothing waits any more', async () => {

@@ -23,10 +23,12 @@ describe('a person', () => {
   })
 
   it('releases one before its time', async () => {
-    const { enforcer } = await stage.start()
+    const { enforcer, responder } = await stage.start()
     enforcer.answers = ['done']
     await stage.tell(incident())
+    expect(responder.standing()!.isQuarantined('pump-1')).toBe(true)
     await stage.ask({ kind: 'release' })
+    expect(responder.standing()!.isQuarantined('pump-1')).toBe(false)
     expect(enforcer.commands).toMatchObject([{ kind: 'quarantine' }, { kind: 'release' }])
     expect(stage.lease()).toBeUndefined()
     await stage.clock.advance(20 * MINUTE)
@@ -45,6 +47,28 @@ describe('a person', () => {
     await stage.ask({ kind: 'quarantine', forMs: MINUTE })
     expect(enforcer.commands).toEqual([])
     expect(metrics.value('picket_messages_dropped_total{stage=request,reason=repeated}')).toBe(1)
+  })
+
+  it('releases a device that is being released already, so that what is open does not quarantine it again', async () => {
+    const { enforcer } = await stage.start()
+    await stage.tell(incident())
+    await stage.clock.advance(10 * MINUTE)
+    expect(stage.lease()).toMatchObject({ state: 'releasing' })
+    await stage.ask({ kind: 'release' })
+    await stage.tell(incident({ revision: 2, updatedAt: stage.clock.now() }))
+    expect(enforcer.commands.filter(({ kind, lease }) => kind === 'quarantine' && lease.issuedAt > enforcer.commands[0]!.lease.issuedAt)).toEqual([])
+    expect(stage.lines().find((line) => line.action === 'release' && line.reason.includes('ana'))!.reason).toBe('being released already, and not to be quarantined again: to be safe (asked by ana)')
+    await stage.ask({ kind: 'release', id: 'request-2' })
+    expect(stage.lines().at(-1)).toMatchObject({ outcome: 'held', reason: expect.stringContaining('being released already; request') as string })
+  })
+
+  it('quarantines nobody with what would be over by the time it is read', async () => {
+    await stage.ask({ kind: 'quarantine', forMs: 2 * MINUTE })
+    await stage.ask({ kind: 'quarantine', id: 'request-2', device: 'pump-2' })
+    await stage.clock.advance(2 * MINUTE)
+    const { enforcer } = await stage.start()
+    expect(enforcer.commands).toMatchObject([{ lease: { device: 'pump-2' } }])
+    expect(stage.lines().find(({ device }) => device === 'pump-1')).toMatchObject({ outcome: 'held', reason: expect.stringContaining('it would be over before it was read') as string })
   })
 
   it('is told by the ledger why nothing was done', async () => {

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Request } from '../../src/core/request.ts'
 import type { SilenceMatch } from '../../src/core/standing.ts'
+import type { Owned } from '../../src/log/log.ts'
 import { closing, incident, keepingLogger } from './fleet.ts'
 import { Stage } from './stage.ts'
 
@@ -118,6 +119,30 @@ describe('when a silence is over', () => {
     expect(stage.rows('owed/').size).toBe(0)
   })
 
+  it('a closing that comes before its end was looked at is not told of an incident they never heard of', async () => {
+    const { notifier } = await stage.start()
+    await silence({ device: 'pump-1' })
+    await stage.tell(incident({ severity: 'minor' }))
+    stage.clock.step(HOUR)
+    await stage.tell(closing())
+    await stage.clock.advance(MINUTE)
+    expect(notifier.received).toEqual([])
+    expect(stage.rows('incident/').size).toBe(0)
+  })
+
+  it('closings that are owed beyond the bound are dropped and counted', async () => {
+    const { notifier, metrics } = await stage.start({ limits: { incidents: 1 } })
+    for (const i of [1, 2]) {
+      const about = { id: `incident-${i}`, device: `pump-${i}`, severity: 'minor' } as const
+      await stage.tell(incident(about))
+      await silence({ device: about.device }, { id: `silence-${i}` })
+      await stage.tell(closing(about))
+    }
+    expect(metrics.value('picket_messages_dropped_total{stage=respond,reason=owed-full}')).toBe(1)
+    await stage.clock.advance(HOUR)
+    expect(notifier.received.filter((one) => one.incident.state === 'closed').map((one) => one.incident.id)).toEqual(['incident-1'])
+  })
+
   it('nothing is told that another silence still mutes', async () => {
     const { notifier } = await stage.start()
     await silence({ device: 'pump-1' })
@@ -129,16 +154,50 @@ describe('when a silence is over', () => {
     expect(notifier.received).toHaveLength(1)
   })
 
-  it('many are told a few at a time, each once', async () => {
-    const { notifier } = await stage.start()
+  it('many are told a hundred a commit, each once', async () => {
+    const told: number[] = []
+    const around = (owned: Owned): Owned => ({
+      signal: owned.signal,
+      restore: (each) => owned.restore(each),
+      commit: (writes, cut) => {
+        const all = [...writes]
+        told.push(all.filter(({ topic, value }) => topic === 'actions' && String(value).includes('"action":"notify"')).length)
+        return owned.commit(all, cut)
+      },
+    })
+    const { notifier } = await stage.start({ around })
     await silence({ class: 'pump' })
     for (let i = 0; i < 250; i++) await stage.tell(incident({ id: `incident-${i}`, device: `pump-${i}`, severity: 'minor' }))
     await unsilence()
     await stage.clock.advance(10)
     expect(new Set(notifier.received.map((one) => one.incident.id)).size).toBe(250)
     expect(notifier.received).toHaveLength(250)
+    expect(told.filter((count) => count > 1)).toEqual([100, 100, 50])
     expect(stage.rows('silence/').size).toBe(0)
   })
+})
+
+it('stands in the log of the process when it begins and when it is over', async () => {
+  const { logger, lines } = keepingLogger()
+  await stage.start({ logger })
+  await silence({ device: 'pump-1' })
+  expect(lines).toEqual(['info silenced: device pump-1, until 2023-11-14T23:13:20.000Z: to be safe (asked by ana); silence silence-1'])
+  await stage.clock.advance(HOUR)
+  expect(lines.slice(1)).toEqual(['info a silence is over: device pump-1'])
+})
+
+it('that a person ended rings no more', async () => {
+  await stage.start()
+  const before = stage.clock.pending
+  await silence({ device: 'pump-1' })
+  await unsilence()
+  expect(stage.clock.pending).toBe(before)
+})
+
+it('names a label apart from what is called the same', async () => {
+  await stage.start()
+  await silence({ device: 'pump-1', labels: { device: 'pump-2' } })
+  expect(stage.lines().at(-1)!.reason).toContain('device pump-1, device pump-2')
 })
 
 describe('a silence', () => {

@@ -1,7 +1,9 @@
 /** One leader after another: what the last one decided and did not finish, the next one does, under the same ids. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import { PipelineError } from '../../src/core/errors.ts'
-import { closing, incident, opened, revision } from './fleet.ts'
+import type { Owned } from '../../src/log/log.ts'
+import { delay } from '../../src/ops/clock.ts'
+import { closing, incident, opened, revision, SETTINGS, UNGOVERNED } from './fleet.ts'
 import { settle } from '../clock.ts'
 import { Stage } from './stage.ts'
 import type { Process } from './stage.ts'
@@ -143,6 +145,11 @@ describe('a leader that takes over', () => {
     expect(enforcer.commands).toMatchObject([{ kind: 'release' }])
   })
 
+  it('shows nothing of what it stands at before it has read it', async () => {
+    const { responder } = await stage.start({ around: (owned) => ({ signal: owned.signal, restore: () => new Promise(() => undefined), commit: (writes, cut) => owned.commit(writes, cut) }) })
+    expect(responder.standing()).toBeNull()
+  })
+
   it('repeats the command to a device that still does not answer', async () => {
     const first = await stage.start()
     await stage.tell(incident())
@@ -163,6 +170,17 @@ describe('a leader that takes over', () => {
     expect(enforcer.commands.at(-1)!.lease.generation).toBeGreaterThan(last)
   })
 
+  it('releases what an incident began and the config allows no more, not what a person did', async () => {
+    const first = await stage.start()
+    await stage.tell(incident())
+    await stage.ask({ kind: 'quarantine', device: 'pump-2' })
+    await first.stop()
+    const settings = { ...SETTINGS, classes: { ...SETTINGS.classes, default: SETTINGS.classes['monitor']!, pump: SETTINGS.classes['monitor']! } }
+    const { enforcer } = await stage.start({ settings })
+    expect(enforcer.commands.map(({ kind, lease }) => `${kind} ${lease.device}`).toSorted()).toEqual(['quarantine pump-2', 'release pump-1'])
+    expect(stage.lines().find(({ action }) => action === 'release')).toMatchObject({ device: 'pump-1', reason: 'the config says quarantine: never' })
+  })
+
   it('closes as superseded what its predecessor held open', async () => {
     const first = await stage.start()
     await stage.tell(incident({ severity: 'minor' }))
@@ -181,6 +199,67 @@ describe('a leader that takes over', () => {
     await stage.put(revision(900, incident(), { epoch: 1 }))
     expect(enforcer.commands).toEqual([])
     expect(metrics.value('picket_messages_dropped_total{stage=respond,reason=old-epoch}')).toBe(1)
+  })
+})
+
+describe('a leader that takes over with records unread', () => {
+  const HOUR = 60 * MINUTE
+  /** A disk that lets the desk decide other things between two chunks of a backlog. */
+  const slowly = (owned: Owned): Owned => ({
+    signal: owned.signal,
+    restore: (each) => owned.restore(each),
+    commit: async (writes, cut) => {
+      await delay(stage.clock, 1)
+      await owned.commit(writes, cut)
+    },
+  })
+
+  /** More than is decided on at once, the closing last. */
+  async function closeUnread(): Promise<void> {
+    for (let i = 0; i < 70; i++) await stage.tell(incident({ id: `other-${i}`, class: 'monitor', severity: 'minor' }))
+    await stage.tell(closing())
+  }
+
+  it('does not begin what waited and is over', async () => {
+    const policy = { ...UNGOVERNED, quarantines: { ...UNGOVERNED.quarantines, perMinute: 1 } }
+    const first = await stage.start({ policy })
+    first.enforcer.answers = ['done']
+    await stage.tell(incident({ id: 'incident-0', device: 'pump-0' }))
+    await stage.tell(incident())
+    await stage.tell(incident({ id: 'incident-2', device: 'pump-2' }))
+    await first.stop()
+    await closeUnread()
+    await stage.clock.advance(2 * MINUTE)
+    const { enforcer } = await stage.start({ policy, around: slowly })
+    await stage.clock.advance(5_000)
+    expect(enforcer.commands).toMatchObject([{ lease: { device: 'pump-2' } }])
+  })
+
+  it('does not begin at an unread on what is over', async () => {
+    const first = await stage.start()
+    await stage.ask({ kind: 'enforcement', device: '', id: 'off', state: 'off' })
+    await stage.tell(incident())
+    await first.stop()
+    await closeUnread()
+    await stage.ask({ kind: 'enforcement', device: '', id: 'on', state: 'on' })
+    const { enforcer, responder } = await stage.start({ around: slowly })
+    await stage.clock.advance(5_000)
+    expect([responder.standing()!.enforcement.state, enforcer.commands]).toEqual(['on', []])
+  })
+
+  it.each(['by its time', 'by a person'])('tells nobody of what was muted and is over, when the silence ended %s', async (how) => {
+    const first = await stage.start()
+    await stage.ask({ kind: 'silence', device: '', match: { device: 'pump-1' }, forMs: HOUR })
+    await stage.tell(incident())
+    await stage.tell(incident({ id: 'incident-2' }))
+    await first.stop()
+    await closeUnread()
+    if (how === 'by a person') await stage.ask({ kind: 'unsilence', device: '', id: 'end', silence: 'request-1' })
+    else await stage.clock.advance(2 * HOUR)
+    const { enforcer, notifier } = await stage.start({ around: slowly })
+    await stage.clock.advance(5_000)
+    const told = notifier.received.map((one) => one.incident.id).filter((id) => id.startsWith('incident'))
+    expect([told, enforcer.commands.map(({ lease }) => lease.incident)]).toEqual([['incident-2'], ['incident-2']])
   })
 })
 

@@ -28,6 +28,7 @@ const PORTS: ReadonlySet<string> = new Set([
   'src/ops/random.ts',
   'src/ops/metrics.ts',
   'src/ops/logger.ts',
+  'src/ops/quiet-log.ts',
   'src/respond/notifier.ts',
   'src/respond/enforcer.ts',
   'src/ingest/source.ts',
@@ -35,12 +36,12 @@ const PORTS: ReadonlySet<string> = new Set([
 ])
 
 /** Decision 0001: the log's formats are its published language. */
-const FORMATS = new Set(['log', 'schema', 'frame', 'control', 'page', 'header', 'revision'].map((name) => `src/log/${name}.ts`))
+const FORMATS = new Set(['log', 'schema', 'frame', 'control', 'oldest-control', 'page', 'header', 'revision'].map((name) => `src/log/${name}.ts`))
 /** The same decision: of what stands behind the log port only those know that put the process together. */
 const CLOSED = /^src\/log\/(?:memory|journal|kafka)[./]/
 const OPENERS: ReadonlySet<string> = new Set(['adapters.ts', 'main.ts'])
 /** Names that may be imported by value from a port. */
-const PORT_VALUES: Readonly<Record<string, readonly string[]>> = { 'src/ops/clock.ts': ['delay'] }
+const PORT_VALUES: Readonly<Record<string, readonly string[]>> = { 'src/ops/clock.ts': ['delay'], 'src/ops/quiet-log.ts': ['QuietLog'] }
 
 /** Known in one folder of `src` only, so that what stands behind a port can be changed there. */
 const ONE_FOLDER = ['kafkajs', 'mqtt', 'aedes', '@tensorflow/'] as const
