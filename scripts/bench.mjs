@@ -8,7 +8,7 @@ import { ROOT, say, script } from './shell.mjs'
 
 await script(async () => {
   const [name = '', ...options] = process.argv.slice(2)
-  if (!existsSync(join(ROOT, `bench/${name}.ts`))) throw new Error(`no bench named ${name || '(none)'}; there are skeleton, journal`)
+  if (!existsSync(join(ROOT, `bench/${name}.ts`))) throw new Error(`no bench named ${name || '(none)'}; there are skeleton, journal, prototype`)
   prepare()
   const { bundle } = await import('./bundle.mjs')
   const entry = await bundle(`bench/${name}.ts`, { name: `bench-${name}` })

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { bundleSimulation } from './sim/bundle.mjs'
+import { prepare } from './prepare.mjs'
 import { runSeeds } from './sim/pool.mjs'
-import { ROOT } from './shell.mjs'
+import { ROOT, script } from './shell.mjs'
 
 const USAGE = `usage: npm run sim -- [--seeds N] [--from N] [--seed N] [--options JSON] [--fresh] [--planted NAME [--plants FILE]] [--verbose] [--json]
   --seeds N       that many seeds from --from on (default 200), the kept bad ones first
@@ -22,6 +22,9 @@ const USAGE = `usage: npm run sim -- [--seeds N] [--from N] [--seed N] [--option
 const MANY = 20
 
 const flags = parse()
+await script(prepare)
+// Only now: the bundler is among what a fresh checkout has to install.
+const { bundleSimulation } = await import('./sim/bundle.mjs')
 const plant = flags.planted === undefined ? null : await plantNamed(flags.planted)
 const { file, remove } = await bundleSimulation(plant).catch((error) => end(2, `${error.errors?.map(({ text }) => text).join('\n') ?? error.message}\n`))
 try {
