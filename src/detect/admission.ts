@@ -28,6 +28,8 @@ export interface Moment {
   /** The frame's source: its place among the task's sources, and its covered ms. */
   readonly source: number
   readonly covered: number
+  /** The source came back a short while ago: devices may be sending what they could not send. */
+  readonly catchingUp: boolean
 }
 
 const MINUTE_MS = 60_000
@@ -169,6 +171,7 @@ export class Admission {
     round.crowded[m] = (frame.flags[i]! & FLAG_TRIMMED) === 0 ? 0 : 1
     for (let r = frame.start[i]!; r < frame.start[i]! + frame.count[i]!; r++) this.#reading(frame, r, m, row, when, moment)
     this.#manner(frame, i, m, heard, settings)
+    round.catchingUp[m] = moment.catchingUp && !settings.backfill ? 1 : 0
     float64[o64 + presence.LAST_EVENT] = Math.max(last, when)
     float64[o64 + presence.LAST_APPEND] = moment.time
     float64[o64 + presence.LAST_COVERED] = moment.covered

@@ -14,6 +14,10 @@ export interface SourceCover {
   lastTick: number
   /** At its last tick: connected and without backlog. */
   listening: boolean
+  /** The latest moment since which it was connected, ms since epoch; not there before a tick told it. */
+  since?: number
+  /** Partition time at which a tick told that it had come back, ms since epoch. */
+  cameBack?: number
 }
 
 /** The source's place among `sources`, added when new. */
@@ -34,5 +38,15 @@ export function coverTick(sources: SourceCover[], states: readonly SourceState[]
     if (listening && source.listening && since > 0 && since <= TICK_GAP_MS) source.covered += since
     source.lastTick = now
     source.listening = listening
+    const connected = state.connectedSince ?? 0
+    if (source.since !== undefined && connected > source.since) source.cameBack = now
+    source.since = Math.max(source.since ?? 0, connected)
   }
+}
+
+/** A source that came back so lately still brings what its devices could not send meanwhile. */
+const CATCHING_UP_MS = 60_000
+
+export function isCatchingUp(source: SourceCover, now: number): boolean {
+  return now - (source.cameBack ?? 0) < CATCHING_UP_MS
 }

@@ -69,6 +69,8 @@ export interface Round {
   readonly gap: Float64Array
   /** ms since its last message in which the device could be heard, in the time that is told: covered ms, or all of it where any event time is taken (Infinity). Only in rounds of messages. [messages] */
   readonly heard: Float64Array
+  /** 1 where its source came back a short while ago, so that devices send what they could not send. Only in rounds of messages. [messages] */
+  readonly catchingUp: Uint8Array
   /** Longest gap the class promises, ms; 0: none is promised; −1: silence has no meaning for it. [messages] */
   readonly heartbeat: Float64Array
   /** Readings a series of the device warms up with. Only in rounds of messages. [messages] */

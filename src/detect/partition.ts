@@ -8,7 +8,7 @@ import type { Control, ControlBody } from '../log/control.ts'
 import type { Frame } from '../log/frame.ts'
 import { PAGE_ROWS, type Page } from '../log/page.ts'
 import { Admission, type LeftOut } from './admission.ts'
-import { coverTick, sourceIndex } from './coverage.ts'
+import { coverTick, isCatchingUp, sourceIndex } from './coverage.ts'
 import { ROUND_MESSAGES, type Rows } from './detector.ts'
 import { CERTAIN } from './detectors/limits.ts'
 import { heartbeatOf } from './detectors/silence.ts'
@@ -125,7 +125,8 @@ export class PartitionState {
   frame(frame: Frame, offset: number): boolean {
     if (!this.#works) return false
     const source = sourceIndex(this.facts.sources, frame.source)
-    this.#works.admission.frame(frame, { offset, time: this.facts.time, source, covered: this.facts.sources[source]!.covered })
+    const from = this.facts.sources[source]!
+    this.#works.admission.frame(frame, { offset, time: this.facts.time, source, covered: from.covered, catchingUp: isCatchingUp(from, this.facts.time) })
     return true
   }
 

@@ -11,6 +11,7 @@ export class RoundColumns implements Round {
   readonly when = new Float64Array(ROUND_MESSAGES)
   readonly clock = new Uint8Array(ROUND_MESSAGES)
   readonly told = new Float64Array(ROUND_MESSAGES)
+  readonly catchingUp = new Uint8Array(ROUND_MESSAGES)
   readonly heard = new Float64Array(ROUND_MESSAGES)
   readonly skew = new Float64Array(ROUND_MESSAGES)
   readonly shape = new Float64Array(ROUND_MESSAGES)

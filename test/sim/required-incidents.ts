@@ -59,7 +59,7 @@ function asInjected(device: FarDevice, told: readonly ToldIncident[], outcome: O
     return `${device.id} had ${certain.length} faults of kind ${kind}, and there are ${found.length} incidents of ${CAUSE[kind]} (${opened || 'none'})`
   }
   const other = told.find(({ cause }) => !Object.values(CAUSE).includes(cause))
-  return other ? `${device.id} has an incident of cause ${other.cause}` : null
+  return other ? `${device.id} has an incident of cause ${other.cause}: ${new Date(other.openedAt).toISOString()} ${(JSON.parse(other.revisions[0]!.text) as { summary: string }).summary}` : null
 }
 
 /** Nobody misses a device that was quarantined, late as that may have been, in the time it was silent. */

@@ -10,9 +10,9 @@
  * its side is as usual. Up to 10 messages (20, where uneven) are nothing; beyond, their peaks have a tail (peaks.ts). One in a million opens an incident.
  *
  * After a long gap as many messages as 1.5 times the pace would have brought in it are a backlog, and fill nothing; messages at the usual pace use that
- * credit up fast. For what is missing a gap counts as three at most: an outage is silence's
- * matter; and only as much as we could hear (covered time): an outage of ours is nobody's. Only what reports periodically and evenly can fall
- * behind. Blind for devices that send more than some hundred messages at once: their pace is lost in the clipping, and the credit covers them.
+ * credit up fast. For what is missing a gap counts as three at most: an outage is silence's matter; and only as much as we could hear (covered time).
+ * For a minute after its source came back a device may send as fast as it can: an outage of ours is nobody's fault. Only what reports periodically and
+ * evenly can fall behind. Blind for devices that send more than some hundred messages at once: their pace is lost in the clipping, and the credit covers them.
  */
 import type { Detector, Round, Rows } from '../detector.ts'
 import { ownGate } from '../gate.ts'
@@ -169,7 +169,9 @@ function scoreMessage(round: Round, rows: Rows, scratch: Float64Array, m: number
   const most = HOLDS * peaksEdge(s, o + PEAKS, floor)
   // A clock was set back: nobody knows how long it was.
   if (gap >= 0) {
-    scratch[at + FAST_NEXT] = fastAfter(s[o + FAST]!, gap / mean, isEven, most)
+    const fast = fastAfter(s[o + FAST]!, gap / mean, isEven, most)
+    // What devices could not send while our side was away comes as fast as they can.
+    scratch[at + FAST_NEXT] = round.catchingUp[m] ? Math.min(fast, Math.max(0, s[o + FAST]!)) : fast
     scratch[at + SLOW_NEXT] = round.periodic[m] && isEven ? slowAfter(s[o + SLOW]!, Math.min(gap, heard) / mean, most) : 0
   }
   if (peaksLearnt(s, o + PEAKS) < MUTE_UNTIL) return NaN
@@ -214,6 +216,7 @@ function learnMessage(round: Round, rows: Rows, scratch: Float64Array, m: number
     s[o + BLOCK_MS] = 0
     return
   }
+  if (round.catchingUp[m]) return
   const mean = s[o + MEAN]!
   if (fast > -BACKLOG) learnPace(s, o, gap, g)
   // A queue is no pace, and the gap before it counts little; gaps that stay so long become the pace all the same.

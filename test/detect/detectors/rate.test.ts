@@ -1,6 +1,6 @@
 /** The rate of a device: floods and falling behind are found, whatever is its nature is not. */
 import { describe, expect, it } from 'vitest'
-import { classOf, controlOf, settingsOf, START } from '../fleet.ts'
+import { classOf, controlOf, listening, settingsOf, START } from '../fleet.ts'
 import { every, type Pace, Paced, PACES, poisson } from '../paces.ts'
 import { Bench } from '../partition.ts'
 
@@ -109,13 +109,13 @@ describe('a device that says much less', () => {
   it('is found by the time in which it could be heard, and excused for what was an outage of ours', () => {
     const one = new Bench(settingsOf({ classes: { default: classOf() }, detectors: ['rate'] }))
     /** Five messages a second, or one where it is slow, each second with its tick while we listen. */
-    const seconds = (count: number, aSecond: number, listening: boolean) => {
+    const seconds = (count: number, aSecond: number, isListening: boolean) => {
       for (let i = 0; i < count; i++) {
         for (let k = 0; k < aSecond; k++) {
           one.now += 1_000 / aSecond
           one.send('d', { a: k })
         }
-        if (listening) {
+        if (isListening) {
           one.now -= 1_000
           one.tick(1)
         }
@@ -133,6 +133,30 @@ describe('a device that says much less', () => {
     const device = new Paced(1).live(2_000, every(1_000))
     device.bench.take(controlOf('q', { kind: 'quarantine', device: 'd', generation: 1, until: START + device.at + DAY_MS }))
     expect(device.found(500, every(10_000))).toBeNull()
+  })
+})
+
+describe('a source that came back', () => {
+  it('brings what its devices could not send as fast as they can for a minute, and no longer', () => {
+    const one = new Bench(settingsOf({ classes: { default: classOf() }, detectors: ['rate'] }))
+    let since = START
+    const seconds = (count: number, aSecond: number) => {
+      for (let i = 0; i < count; i++) {
+        for (let k = 0; k < aSecond; k++) {
+          one.now += 1_000 / aSecond
+          one.send('d', { a: k })
+        }
+        one.now -= 1_000
+        one.tick(1, [listening('field', { connectedSince: since })])
+      }
+    }
+    seconds(400, 5)
+    since = START + one.now
+    seconds(1, 5)
+    seconds(58, 100)
+    expect(one.opened('rate')).toEqual([])
+    seconds(5, 100)
+    expect(one.opened('rate')).toHaveLength(1)
   })
 })
 
