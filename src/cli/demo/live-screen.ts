@@ -67,7 +67,7 @@ export function liveScreen(out: Output): Screen {
     },
     end(verdict) {
       if (place) out.write(`${LEAVE}seed ${place.seed}\n`)
-      out.write(`${happenings.map((happening) => `${lineOf(happening)}\n`).join('')}\n${verdict.text()}`)
+      out.write(`${happenings.map((happening) => `${lineOf(happening)}\n`).join('')}\n${verdict.text({ columns: out.size?.().columns ?? 80 })}`)
     },
   }
 }
@@ -78,9 +78,9 @@ function heading({ seed, mqtt, http, faultsFrom }: Place, status: Status, happen
   const open = new Set(changes.map(({ incident }) => incident.id).filter((id) => !closed.has(id)))
   const lost = status.dropped > 0 ? `, ${status.dropped} not sent` : ''
   const learnt = status.devices.length === 0 ? 0 : status.devices.reduce((sum, { learning }) => sum + learning, 0) / status.devices.length
-  const hint = status.elapsed < faultsFrom ? `learning ${Math.floor(100 * learnt)} %, faults from ${elapsed(faultsFrom)} on` : `open incidents: ${open.size}`
+  const hint = status.elapsed < faultsFrom ? `learning ${Math.floor(100 * learnt)} %, faults at ${elapsed(faultsFrom).replace(/\..$/, '')}` : `open incidents: ${open.size}`
   return [
-    [['picket demo', 'bold'], [`  seed ${seed}  `], [elapsed(status.elapsed), 'bold'], [`  ${status.devices.length} devices, ${Math.round(status.messagesPerSecond)} messages/s${lost}  `], [hint, 'bold']],
+    [['picket demo', 'bold'], [`  seed ${seed}  `], [elapsed(status.elapsed), 'bold'], [`  ${Math.round(status.messagesPerSecond)} messages/s${lost}  `], [hint, 'bold']],
     [[`${mqtt}  ${http}/api/v1/incidents  Ctrl-C ends it`, 'faint']],
     [],
   ]

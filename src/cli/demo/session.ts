@@ -21,11 +21,9 @@ import { linksTo } from './link.ts'
 import { liveScreen } from './live-screen.ts'
 import { jsonScreen, plainScreen, type Screen } from './screen.ts'
 import { type Ending, endingOf } from './ending.ts'
-import { Verdict } from './verdict.ts'
+import { FOUND_WITHIN_MS, Verdict } from './verdict.ts'
 import { Witness, WITNESSED_TOPICS } from './witness.ts'
 
-/** A fault is found within this, or not at all: silence takes longest, which is looked for a device each 16 s. */
-const FOUND_WITHIN_MS = 34_000
 /** How often the witness looks. */
 const LOOK_MS = 250
 /** What has not let go by then is left to the end of the process. */
@@ -51,7 +49,7 @@ export async function runDemo(io: CliIo, options: DemoOptions, start: StartPicke
       verdict.take(happening)
       screen.show(happening)
     }
-    await inService(io, config, { start, ending, fleet, show, screen, limitMs: limitOf(options) })
+    await inService(io, config, { start, ending, fleet, show, screen, over: (at) => verdict.end(at), limitMs: limitOf(options) })
     screen.end(verdict)
   } finally {
     remove()
@@ -78,6 +76,8 @@ interface Parts {
   readonly fleet: DemoFleet
   readonly show: Screen['show']
   readonly screen: Screen
+  /** Told when it is over, ms since the fleet's start. */
+  readonly over: (at: number) => void
   readonly limitMs: number
 }
 
@@ -103,6 +103,7 @@ async function inService(io: CliIo, config: Config, parts: Parts): Promise<void>
     await running.start()
     parts.screen.begin({ seed: parts.fleet.seed, ...places, faultsFrom: parts.fleet.truths[0]?.from ?? 0 })
     await watch(clock, parts, running, witness)
+    parts.over(running.elapsed)
   } finally {
     await Promise.race([Promise.allSettled(toStop.map((stop) => stop())), delay(clock, LET_GO_MS)])
     logger.flush()

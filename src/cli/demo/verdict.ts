@@ -14,8 +14,13 @@ const PLAUSIBLE: Readonly<Record<Trouble, readonly Cause[]>> = {
 }
 /** False incidents told one by one; the others are counted. */
 const TOLD = 20
-/** Of a sentence in the table; the screens have all of it. */
+/** Of a sentence in the table; the screens have all of it. With less room than the other it is left out. */
 const SENTENCE_MOST = 100
+const SENTENCE_LEAST = 20
+/** A fault is found within this, or not at all, ms: silence takes longest, which is looked for a device each 16 s. */
+export const FOUND_WITHIN_MS = 34_000
+const COLUMNS = ['DEVICE', 'FAULT', 'BEGAN', 'FOUND', 'CAUSE', 'SEVERITY'] as const
+const GAP = 2
 
 interface Find {
   /** ms after the fault began. */
@@ -41,9 +46,16 @@ export class Verdict {
   readonly #healthy = new Set<string>()
   readonly #false: string[] = []
   #falseCount = 0
+  /** ms since the fleet's start. */
+  #endedAt = Number.POSITIVE_INFINITY
 
   constructor(truths: readonly Truth[]) {
     this.#truths = truths
+  }
+
+  /** When the demonstration was over, ms since the fleet's start: what would have come later was not missed. */
+  end(at: number): void {
+    this.#endedAt = at
   }
 
   take(happening: Happening): void {
@@ -70,20 +82,24 @@ export class Verdict {
     ]
   }
 
-  /** For people: a table of the faults, and what else is to be said. */
-  text(): string {
+  /** For people: a table of the faults, no line of it wider than `columns`, and what else is to be said. */
+  text({ columns = Number.POSITIVE_INFINITY }: { readonly columns?: number } = {}): string {
     const rows = this.#truths.map((truth) => {
       const find = this.#finds.get(truth.device)
-      const told = find ? ['yes', `${(find.after / 1000).toFixed(1)} s`, find.cause, find.severity, shortened(find.summary)] : ['NO', '', '', '', '']
-      return [truth.device, inWords(truth), elapsed(truth.from), ...told]
+      const told = find ? [`in ${(find.after / 1000).toFixed(1)} s`, find.cause, find.severity] : [this.#missing(truth), '', '']
+      return [truth.device, inWords(truth), truth.from > this.#endedAt ? '–' : elapsed(truth.from), ...told]
     })
+    const width = COLUMNS.reduce((sum, name, column) => sum + GAP + Math.max(name.length, ...rows.map((row) => row[column]!.length)), 0)
+    const most = Math.min(SENTENCE_MOST, columns - width)
+    const sentences = this.#truths.map(({ device }) => shortened(this.#finds.get(device)?.summary ?? '', most))
+    const faults = most < SENTENCE_LEAST ? table(COLUMNS, rows) : table([...COLUMNS, 'SENTENCE'], rows.map((row, n) => [...row, sentences[n]!]))
     const lines = [
       `healthy devices quarantined: ${this.#healthy.size}${listed(this.#healthy)}`,
       `quarantined, acknowledged, released, acknowledged: ${this.#whole().length}${listed(this.#whole())}`,
       `false incidents: ${this.#falseCount}`,
       ...this.#false.map((line) => `  ${line}`),
     ]
-    return `${table(['DEVICE', 'FAULT', 'BEGAN', 'FOUND', 'AFTER', 'CAUSE', 'SEVERITY', 'SENTENCE'], rows)}\n${lines.map((line) => `${line}\n`).join('')}`
+    return `${faults}\n${lines.map((line) => `${line}\n`).join('')}`
   }
 
   /** The same for programs. */
@@ -92,7 +108,13 @@ export class Verdict {
       const { after, cause, severity, summary } = this.#finds.get(truth.device) ?? { after: null, cause: null, severity: null, summary: null }
       return { ...truth, found: after !== null, after, cause, severity, summary }
     })
-    return { faults, healthyQuarantined: [...this.#healthy], wholeQuarantines: this.#whole(), falseIncidents: this.#falseCount, failures: this.failures() }
+    return { faults, endedAt: Number.isFinite(this.#endedAt) ? this.#endedAt : null, healthyQuarantined: [...this.#healthy], wholeQuarantines: this.#whole(), falseIncidents: this.#falseCount, failures: this.failures() }
+  }
+
+  /** Of one that was not found. */
+  #missing({ from }: Truth): string {
+    if (from > this.#endedAt) return 'not begun'
+    return from + FOUND_WITHIN_MS > this.#endedAt ? 'not yet' : 'NO'
   }
 
   /** By when it was seen: what the device's clock says may lie before the fault that it shows. */
@@ -120,8 +142,8 @@ export class Verdict {
   }
 }
 
-function shortened(text: string): string {
-  return text.length > SENTENCE_MOST ? `${text.slice(0, SENTENCE_MOST - 1)}…` : text
+function shortened(text: string, most = SENTENCE_MOST): string {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text
 }
 
 function listed(names: Iterable<string>): string {

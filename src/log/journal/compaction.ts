@@ -7,7 +7,8 @@ import type { Clock } from '../../ops/clock.ts'
 import type { Logger } from '../../ops/logger.ts'
 import type { Archives } from './archives.ts'
 import type { Catalog, Segment, Track } from './catalog.ts'
-import { archivedTopic, FLAG_COMMIT, FLAG_COPY, KIND_BASE, KIND_RECORD, keyOf, makeEntry, valueOf } from './entry.ts'
+import type { DamageReport } from './damage.ts'
+import { archivedTopic, FLAG_COMMIT, FLAG_COPY, KIND_BASE, KIND_RECORD, keyOf, makeEntry, trackName, valueOf } from './entry.ts'
 import type { Entry } from './entry.ts'
 import type { FilePort } from './files.ts'
 import type { Copy, Flusher } from './flush.ts'
@@ -32,8 +33,11 @@ export interface CompactionOptions {
   readonly archives: Archives
   readonly clock: Clock
   readonly logger: Logger | undefined
+  readonly report: DamageReport
   /** The ledger may have so many bytes beyond twice those that are live. */
   readonly spareBytes: number
+  /** Whether the disk has room for what is written again; asked before each batch. */
+  readonly hasRoom: () => Promise<boolean>
   /** Throws LOCKED when the folder is no longer this process's. */
   readonly checkHold: () => Promise<void>
 }
@@ -114,10 +118,16 @@ export class Compaction {
     this.#options.logger?.error({}, message)
   }
 
+  /** Nothing to tell: that the disk is full was told, and goes on of itself. */
+  #waitForRoom(): void {
+    this.#notBefore = this.#options.clock.monotonic() + AGAIN_MS
+  }
+
   async #empty(segment: Segment): Promise<void> {
-    const { catalog, flusher, archives, clock } = this.#options
+    const { catalog, flusher, archives, clock, hasRoom } = this.#options
     const reached = new Map<Track, number>()
     for (let at = FILE_HEAD_BYTES; at < segment.end; ) {
+      if (!(await hasRoom())) return this.#waitForRoom()
       const batch = new Batch(segment, catalog, reached)
       at = await this.#scan(segment, at, batch)
       if (this.#stopped) return
@@ -135,10 +145,19 @@ export class Compaction {
 
   async #scan(segment: Segment, from: number, batch: Batch): Promise<number> {
     const file = await this.#options.files.open(fileName('ledger', segment.id), 'read')
+    const { report } = this.#options
+    const place = { file: fileName('ledger', segment.id) }
     const visitor = {
       wants: ({ kind }: Found['head']) => kind === KIND_RECORD,
-      entry: (found: Found) => batch.take(found),
-      junk: () => undefined, // told when the log was opened, or found by what is left to be live
+      entry: (found: Found) => {
+        const { head, at, sound } = found
+        // What is live is told when all of the file was read, and stays; the others have no other place to be missed from.
+        if (!sound && archivedTopic(head.track)) report.tell({ what: 'entry', ...place, at, detail: `${trackName(head.track)} offset ${head.offset} (group ${head.group}) is damaged and skipped` })
+        return batch.take(found)
+      },
+      junk: (at: number, bytes: number) => {
+        if (at > FILE_HEAD_BYTES) report.tell({ what: 'bytes', ...place, at, detail: `${bytes} bytes are no entry and were skipped` })
+      },
     }
     try {
       return await scan({ file, segment: segment.id, from, to: segment.end, visitor, chunkBytes: SCAN_BYTES })

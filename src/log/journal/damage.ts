@@ -52,8 +52,10 @@ export class DamageReport {
       this.found.push(damage)
     }
     this.#counter?.add(1, { what: damage.what })
-    if (damage.what === 'torn') this.#options.logger?.info({ ...damage }, 'a write to the journal was cut short, as by a crash or a full disk')
-    else this.#options.logger?.warn({ ...damage }, 'the journal is damaged')
+    const { logger } = this.#options
+    if (damage.what === 'torn') logger?.info({ ...damage }, 'a write to the journal was cut short, as by a crash or a full disk')
+    else if (damage.what === 'state') logger?.error({ ...damage }, `the journal is damaged: ${damage.detail}`)
+    else logger?.warn({ ...damage }, 'the journal is damaged')
     this.#options.onDamage?.(damage)
   }
 }

@@ -151,7 +151,7 @@ async function openLocked(files: FilePort, options: JournalOptions, hold: Hold):
   core.attach(flusher)
   const archives = new Archives({ files, catalog, clock, writers, checkHold, setLow: (track, before) => core.setLow(track, before) })
   const spareBytes = 2 * settings.segmentBytes.ledger
-  const compaction: Compaction = new Compaction({ files, catalog, flusher, archives, clock, logger, spareBytes, checkHold })
+  const compaction: Compaction = new Compaction({ files, catalog, flusher, archives, clock, logger, report, spareBytes, hasRoom: () => reserve.leavesRoom(), checkHold })
   const owning = new Owning({
     core,
     flusher,

@@ -22,7 +22,7 @@ export interface OwningOptions {
   readonly partitions: number
   readonly key: string
   readonly chunkBytes: number
-  /** Told of the place of every commit of a partition's or leader's state. */
+  /** Told of the place of every durable commit of a partition's or leader's state. */
   readonly onCut: (topic: 'state' | 'leases', partition: number, next: Offsets) => void
 }
 

@@ -53,11 +53,19 @@ export class Reserve {
   async open(): Promise<void> {
     const { files, bytes } = this.#options
     if (bytes === 0) return
-    const isThere = (await files.list()).includes(NAME) && (await sizeOf(files)) === bytes
+    const isThere = (await files.list()).includes(NAME)
+    const isWhole = isThere && (await sizeOf(files)) === bytes
+    if (isThere && !isWhole) await this.#clear() // of a process killed while it made it, or of other bytes
     const free = await files.room()
-    if (isThere && free >= LEAST_FREE_BYTES) return
-    if (isThere) await this.release()
+    if (isWhole && free >= LEAST_FREE_BYTES) return
+    if (isWhole) await this.release()
     else if (free < bytes + LEAST_FREE_BYTES || !(await this.#make())) this.#spend()
+  }
+
+  /** Whether what needs room to make some may go on: on a full disk half of what the reserve gave is left to commits. */
+  async leavesRoom(): Promise<boolean> {
+    const { files, bytes } = this.#options
+    return !this.#isSpent || (await files.room()) >= bytes / 2
   }
 
   /** The disk is full. True when that gave room. */

@@ -1,6 +1,6 @@
 /**
  * Bounds the bulk files, by size and by age: whole files go, the oldest first; never what the checkpoint before the last may be replayed
- * from, up to twice the bound.
+ * from, up to twice the size. Age alone takes nothing that is needed, as a clock may jump.
  */
 import type { Clock } from '../../ops/clock.ts'
 import type { Logger } from '../../ops/logger.ts'
@@ -82,7 +82,7 @@ export class Retention {
     if ([...oldest.ranges].every(([track, { max }]) => max < catalog.track(track).low)) return true
     const kept = catalog.bytes('bulk')
     const age = clock.now() - oldest.time
-    if (kept > 2 * bytes || age > 2 * ageMs) return true
+    if (kept > 2 * bytes) return true
     return (kept > bytes || age > ageMs) && !this.#isNeeded(oldest)
   }
 

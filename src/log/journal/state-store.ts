@@ -19,7 +19,7 @@ export interface StateStoreOptions {
   readonly partition: number
   /** A commit larger than this is drawn and written in chunks, between which other records are flushed. */
   readonly chunkBytes: number
-  /** Told of the place of every commit that is about to be written. */
+  /** Told of the place of every commit that is durable. */
   readonly onCut: (next: Offsets) => void
 }
 
@@ -80,6 +80,7 @@ class JournalStateStore implements StateStore {
     } else {
       await this.#stream(drawing, first.writes)
     }
+    if (drawing.cut) this.#options.onCut(drawing.cut)
   }
 
   /** Writes of other topics wait for the last chunk: nobody may read them before the commit is sure to be written as a whole. */
@@ -125,6 +126,8 @@ class JournalStateStore implements StateStore {
 
 /** Draws writes a chunk at a time. */
 class Drawing {
+  /** The place that the commit stands at, once its header is drawn. */
+  cut: Offsets | null = null
   readonly #iterator: Iterator<Write>
   readonly #options: StateStoreOptions
 
@@ -148,11 +151,11 @@ class Drawing {
   }
 
   #check(write: Write): void {
-    const { core, topic, partition, onCut } = this.#options
+    const { core, topic, partition } = this.#options
     checkRecord(write.topic, write)
     core.track(write.topic, write.partition)
     if (write.key !== HEADER_KEY || write.topic !== topic || write.partition !== partition || !write.value) return
-    onCut(new Map(Object.entries(decodeHeader(write.value).next)))
+    this.cut = new Map(Object.entries(decodeHeader(write.value).next))
   }
 }
 

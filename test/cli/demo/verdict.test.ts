@@ -91,7 +91,25 @@ describe('a quarantine', () => {
 describe('its table', () => {
   it('has a line a fault, found or not', () => {
     const lines = verdictOn([found(44_500)], [BEARING, truth('pump-02', 'stuck', 41_000)]).text().split('\n')
-    expect(lines[1]).toMatch(/^pump-01 +a bearing wears +0:40\.0 +yes +4\.5 s +telemetry +minor +vibration is 4 mm\/s/)
+    expect(lines[1]).toMatch(/^pump-01 +a bearing wears +0:40\.0 +in 4\.5 s +telemetry +minor +vibration is 4 mm\/s/)
     expect(lines[2]).toMatch(/^pump-02 +its flow sensor sticks +0:41\.0 +NO$/)
+  })
+
+  it('holds no fault against Picket that had not begun at the end, or had no time to be found', () => {
+    const verdict = verdictOn([], [BEARING, truth('pump-02', 'stuck', 41_000), truth('pump-03', 'clock', 80_001)])
+    verdict.end(80_000)
+    const lines = verdict.text().split('\n').slice(1, 4)
+    expect(lines).toEqual([expect.stringMatching(/0:40\.0 +NO$/), expect.stringMatching(/0:41\.0 +NO$/), expect.stringMatching(/runs away +– +not begun$/)])
+    verdict.end(74_500)
+    expect(verdict.text().split('\n').slice(1, 3)).toEqual([expect.stringMatching(/NO$/), expect.stringMatching(/not yet$/)])
+    expect(verdict.json()['endedAt']).toBe(74_500)
+  })
+
+  it('is no wider than the terminal: the sentence is cut, or left out', () => {
+    const verdict = verdictOn([found(44_500, { summary: 'vibration '.repeat(20) })])
+    for (const [columns, has] of [[79, false], [100, true], [120, true]] as const) {
+      const lines = verdict.text({ columns }).split('\n').slice(0, 2)
+      expect([Math.max(...lines.map((line) => line.length)) <= columns, lines[0]!.includes('SENTENCE')], `${columns}`).toEqual([true, has])
+    }
   })
 })

@@ -254,6 +254,19 @@ describe('the ledger', () => {
     expect(logger.of('error')).toEqual([expect.stringContaining('/disk/ledger-0000000001.seg was damaged')])
   })
 
+  it('says so when a line that goes to its archive rots while the log is open, once', async () => {
+    const disk = new Disk()
+    const { journal, damages } = await openOn(disk, SMALL)
+    const owner = await own(journal, 0)
+    await commits(owner, 1, 2)
+    const name = ledgers(disk)[0]!
+    const { content } = disk.inode(name)
+    content[content.indexOf('incident 2')]! ^= 1
+    await commits(owner, 3, 60)
+    expect(ledgers(disk)).not.toContain(name)
+    expect(damages).toEqual([{ what: 'entry', file: name, at: expect.any(Number), detail: expect.stringMatching(/^incidents\/0 offset 1 \(group \d+\) is damaged and skipped$/) }])
+  })
+
   it('goes on after a disk that was full, and after errors', async () => {
     const disk = new Disk()
     const { journal, clock } = await openOn(disk, SMALL)

@@ -339,3 +339,19 @@ describe('what the files say of each other', () => {
     expect(damages.map(({ what }) => what)).toEqual(expect.arrayContaining(['missing', 'state']))
   })
 })
+
+it('lost state is said as an error that names whose it was, as people act on it', async () => {
+  const disk = new Disk()
+  const { journal, end } = await openOn(disk)
+  const { owned } = await own(journal, 'leases')
+  await owned.commit([put('leases', 0, 'lease/pump-1', 'until noon')], { next: new Map(), incarnation: '' })
+  await owned.commit([put('leases', 0, 'ledger', 'line 2')], { next: new Map(), incarnation: '' })
+  end()
+  const [name] = disk.names().filter((one) => one.startsWith('ledger'))
+  const bytes = disk.bytes(name!)
+  bytes[bytes.indexOf('until noon')]! ^= 1
+  disk.put(name!, bytes)
+  const logger = new Lines()
+  await openOn(disk, { logger })
+  expect(logger.of('error')).toEqual([expect.stringMatching(/^error the journal is damaged: the newest state of leases\/0 is damaged: /)])
+})

@@ -238,8 +238,9 @@ class Mount implements FilePort {
     await this.alive()
     const hold = this.#disk.lock(this)
     const isOurs = async () => {
-      await this.alive()
-      return hold.isOurs()
+      const still = await hold.isOurs()
+      await this.alive() // it may have ended by now, and then is told nothing
+      return still
     }
     return { ...hold, isOurs }
   }

@@ -63,6 +63,38 @@ describe('the reserve', () => {
     expect(disk.used()).toBeLessThan(disk.capacity - RESERVE / 2)
   })
 
+  it('leaves half of what it gave to commits: compaction waits for room, without a word, and goes on when there is some', async () => {
+    const reserveBytes = 1_000_000
+    const disk = new Disk()
+    const logger = new Lines()
+    const { journal, clock } = await openOn(disk, { reserveBytes, logger, segmentBytes: { bulk: 2_048, ledger: 850_000, archive: reserveBytes } })
+    const { owned } = await own(journal, 0)
+    const commit = async (bytes: number) => {
+      await owned.commit([put('state', 0, 'a', 'x'.repeat(bytes))], cut(1))
+      await rest()
+    }
+    await (await journal.append('actions', 0, Array.from({ length: 10_000 }, () => record('a line'.padEnd(90))))).flushed
+    disk.capacity = disk.used() + 400
+    await append(journal, 'readings', 0, 'x'.repeat(1_000))
+    for (let n = 0; n < 20; n++) {
+      await commit(10_000)
+      await clock.advance(1_000)
+    }
+    const { actions } = journal.stats().bytes
+    expect([actions > 200_000, disk.capacity - disk.used() > reserveBytes / 5, logger.of('warn')]).toEqual([true, true, []])
+    disk.capacity += 1_000_000
+    await commit(1)
+    expect(journal.stats().bytes.actions).toBeGreaterThan(actions)
+  })
+
+  it('half made by a process that was killed makes way for another', async () => {
+    const disk = new Disk()
+    disk.put('reserve', Buffer.alloc(RESERVE / 2))
+    disk.capacity = 2 * RESERVE
+    const { journal } = await openOn(disk, { ...WITH, reserveBytes: 2 * RESERVE })
+    expect([disk.names().includes('reserve'), journal.reasons().length]).toEqual([false, 1])
+  })
+
   it('is made again when there is twice its room, and then all is taken as before', async () => {
     const { journal, disk, clock, logger } = await full()
     await append(journal, 'readings', 0, 'x'.repeat(1_000))
