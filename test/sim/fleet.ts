@@ -68,7 +68,7 @@ function settings(quarantineMs: number, capacity: number): Settings {
     },
     sites: {},
     devices: {},
-    detectors: ['level', 'season', 'drift', 'stuck', 'limits', 'silence', 'chart', 'rate', 'clock', 'shape'],
+    detectors: ['level', 'season', 'drift', 'stuck', 'limits', 'silence', 'rate', 'clock', 'shape'],
     capacity: { devices: capacity, series: 4 * capacity, classes: 8, incidents: capacity },
     limits: { metricsPerDevice: 8, newSeriesPerMinute: 30 },
     toleranceMs: 300_000,
