@@ -3,7 +3,7 @@
  *
  * A profile of 48 bins (24 hours of weekdays, 24 of weekends, in the device's zone), each with a counter of its first 15 visits, packed by six into a
  * number; a bin never visited stands at the mean of the last 1,000 readings. Beside it the residual's own slow mean and variance. Learns clipped: the
- * profile at 5 of the residual's deviations, mean and variance at 3. A visit weighs by its time (a bin forgets with 75 minutes spent in it), so the
+ * profile at 5 of the residual's deviations, mean and variance at 3, that of the readings at 100. A visit weighs by its time (a bin forgets with 75 minutes spent in it), so the
  * cadence doesn't matter below 5 minutes. Assumes that days are alike, weekends among themselves. Recipe: univariate.md, parts S and C.
  * Numbers are kept relative to the series' first value, and bounded, as the level's are.
  */
@@ -40,6 +40,8 @@ const RECENT_MEMORY = 75
 const RESTART = 100
 const CLIP_FROM = 30
 const CLIP = 3
+/** An outlier of a bin that is known moves the mean of all readings by no more. */
+const OVERALL_CLIP = 100
 const PROFILE_CLIP = 5
 export const LARGEST_Z = 5
 /** Visits after which a bin learns by time alone; what four bits hold. */
@@ -144,7 +146,9 @@ function learnReading(s: Float32Array, o: number, bin: number, x: number, r: num
   const sd = pace > CLIP_FROM && variance > 0 ? Math.sqrt(variance) : Infinity
   learnVisit(s, o, bin, x, clipped(r, PROFILE_CLIP * sd), since, g)
   if (s[o + LEARNT] === 0) s[o + OVERALL] = x
-  s[o + OVERALL] = s[o + OVERALL]! + (g * (x - s[o + OVERALL]!)) / Math.min(pace + 1, OVERALL_MEMORY)
+  // The first visit of the next hour must not be held against a mean that one reading of 90,000 among sixties has moved.
+  const usual = x - r + clipped(r, OVERALL_CLIP * sd)
+  s[o + OVERALL] = s[o + OVERALL]! + (g * (usual - s[o + OVERALL]!)) / Math.min(pace + 1, OVERALL_MEMORY)
   const al = g / Math.min(pace + 1, MEMORY)
   const d = clipped(r - s[o + MEAN]!, CLIP * sd)
   s[o + MEAN] = s[o + MEAN]! + al * d

@@ -119,6 +119,15 @@ describe('the season', () => {
     expect(feed(25, 0, { clock: 15 })).toBeLessThan(2)
   })
 
+  it('holds the first visit of an hour against no outlier of the hour before', () => {
+    const feed = oneSeries(season)
+    const random = noisy(3)
+    for (let i = 0; i < 600; i++) feed(60 + random(), 1, { clock: 9 })
+    for (let i = 0; i < 5; i++) feed(90_000, 1, { clock: 9 })
+    for (let i = 0; i < 60; i++) feed(60 + random(), 1, { clock: 9 })
+    expect(feed(60, 1, { clock: 10 })).toBeLessThan(2)
+  })
+
   it('knows weekends by themselves', () => {
     const feed = oneSeries(season)
     const random = noisy(2)
