@@ -1,10 +1,11 @@
 /**
  * Basis: the residual of a series to its clock; what is left of a reading when what is usual at this hour of such a day is taken away.
  *
- * A profile of 48 bins (24 hours of weekdays, 24 of weekends, in the device's zone), each with a counter of its first 15 visits, packed by six into a
- * number; a bin never visited stands at the mean of the last 1,000 readings. Beside it the residual's own slow mean and variance. Learns clipped: the
- * profile at 5 of the residual's deviations, mean and variance at 3, that of the readings at 100. A visit weighs by its time (a bin forgets with 75 minutes spent in it), so the
- * cadence doesn't matter below 5 minutes. Assumes that days are alike, weekends among themselves. Recipe: univariate.md, parts S and C.
+ * A profile of 48 bins (24 hours of weekdays, 24 of weekends, in the device's zone), each with a counter of its first 15 visits, packed by six into
+ * a number; a bin never visited stands at the mean of the last 1,000 readings. Beside it the residual's own slow mean and variance. Learns clipped:
+ * the profile at 5 of the residual's deviations, mean and variance at 3, that of the readings at 100. A visit weighs by its time (a bin forgets with
+ * 75 minutes spent in it), so the cadence doesn't matter below 5 minutes. Assumes that days are alike, weekends among themselves. Recipe:
+ * univariate.md, parts S and C.
  * Numbers are kept relative to the series' first value, and bounded, as the level's are.
  */
 import { KIND_NUMBER } from '../../core/message.ts'

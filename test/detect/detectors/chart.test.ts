@@ -10,6 +10,7 @@ import { Table } from '../../../src/detect/table.ts'
 import { classOf, controlOf, settingsOf } from '../fleet.ts'
 import { Bench } from '../partition.ts'
 import { seeded } from '../seeded.ts'
+import { noise } from '../known/noise.ts'
 
 /** Made by `known/make-chart.py` from the prototype, chart.py of the detection notes: [message, score in quantiles of calibration]. */
 const KNOWN = JSON.parse(readFileSync(new URL('../known/chart.json', import.meta.url), 'utf8')) as Record<string, [number, number][]>
@@ -52,19 +53,6 @@ function oneDevice(metrics = 40) {
       return chart.leaders!(round, rows, 0, ground).map(({ reading, observed, low, high }) => ({ metric: round.series[reading]! - FIRST_SERIES, observed, low, high }))
     },
   })
-}
-
-/** The generator of make-chart.py. */
-function* noise(seed: number): Generator<number, never> {
-  let state = seed
-  for (;;) {
-    let total = -2
-    for (let i = 0; i < 4; i++) {
-      state = Number((BigInt(state) * 1664525n + 1013904223n) % 2n ** 32n)
-      total += state / 2 ** 32
-    }
-    yield total
-  }
 }
 
 function* device(kind: string): Generator<(number | null)[]> {

@@ -4,22 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { KIND_BOOLEAN } from '../../../src/core/message.ts'
 import { level } from '../../../src/detect/detectors/level.ts'
 import { oneSeries } from '../rounds.ts'
+import { noise } from '../known/noise.ts'
 
 /** Made by `known/make-level.py` from the prototype, univariate.py of the detection notes: [reading, u of Z]. */
 const KNOWN = JSON.parse(readFileSync(new URL('../known/level.json', import.meta.url), 'utf8')) as Record<string, { length: number; known: [number, number][] }>
-
-/** The generator of make-level.py. */
-function* noise(seed: number): Generator<number, never> {
-  let state = seed
-  for (;;) {
-    let total = -2
-    for (let i = 0; i < 4; i++) {
-      state = Number((BigInt(state) * 1664525n + 1013904223n) % 2n ** 32n)
-      total += state / 2 ** 32
-    }
-    yield total
-  }
-}
 
 const SERIES: Record<string, (t: number, e: number) => number> = {
   spikes: (t, e) => 20 + 3 * e + (t % 197 === 196 ? 25 : 0),

@@ -7,25 +7,13 @@ import { drift } from '../../../src/detect/detectors/drift.ts'
 import { season } from '../../../src/detect/detectors/season.ts'
 import { type Feed, oneSeries } from '../rounds.ts'
 import { seeded } from '../seeded.ts'
+import { noise } from '../known/noise.ts'
 
 /** Made by `known/make-residual.py` from the prototype, univariate.py of the detection notes: [reading, u of S, u of C]. */
 const KNOWN = JSON.parse(readFileSync(new URL('../known/residual.json', import.meta.url), 'utf8')) as Record<
   string,
   { length: number; known: [number, number, number][] }
 >
-
-/** The generator of make-residual.py. */
-function* noise(seed: number): Generator<number, never> {
-  let state = seed
-  for (;;) {
-    let total = -2
-    for (let i = 0; i < 4; i++) {
-      state = Number((BigInt(state) * 1664525n + 1013904223n) % 2n ** 32n)
-      total += state / 2 ** 32
-    }
-    yield total
-  }
-}
 
 const SERIES: Record<string, (t: number, e: number, course: number) => number> = {
   daily: (t, e, course) => 20 + course + e + (t >= 2500 && t < 2530 ? 8 : 0) + (t % 701 === 700 ? -9 : 0),

@@ -3,6 +3,8 @@
 import importlib.util, json, sys, types
 import numpy as np
 
+from noise import noise
+
 try:
     import numba
 except ImportError:
@@ -15,17 +17,6 @@ reference = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reference)
 
 METRICS, LENGTH, WARMUP = 5, 1100, 400
-
-
-def noise(seed):
-    """As in make-level.py."""
-    state = seed
-    while True:
-        total = -2.0
-        for _ in range(4):
-            state = (state * 1664525 + 1013904223) % 2**32
-            total += state / 2**32
-        yield total
 
 
 def device(kind):

@@ -2,20 +2,11 @@
    python make-residual.py PATH/TO/univariate.py > residual.json"""
 import importlib.util, json, sys
 
+from noise import noise
+
 spec = importlib.util.spec_from_file_location('univariate', sys.argv[1])
 reference = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(reference)
-
-
-def noise(seed):
-    """Sums of four uniform numbers of a linear congruential generator: exact in every language. Mean 0, within ±2."""
-    state = seed
-    while True:
-        total = -2.0
-        for _ in range(4):
-            state = (state * 1664525 + 1013904223) % 2**32
-            total += state / 2**32
-        yield total
 
 
 def series(kind, length):
