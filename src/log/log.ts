@@ -99,11 +99,17 @@ export interface Owned {
    */
   restore(each: (key: string, value: Uint8Array) => void): Promise<Restored>
   /**
-   * All or nothing, in any topics, with the header at `cut` in the same step; durable, with everything appended before it, when it resolves.
+   * All or nothing, in any topics but `readings` (appended to alone), with the header at `cut` in the same step; durable, with everything appended before it, when it resolves.
    * Throws FENCED (nothing was written, nor ever will be), IN_DOUBT (fence again, read the header), DISK_FULL or IO (nothing was written).
    * `writes` may be drawn lazily, between awaits. State keys may not start with `header`.
    */
   commit(writes: Iterable<Write>, cut: Cut): Promise<void>
+  /**
+   * Resolves when this owner is known to have been it still at some moment after the call: a heartbeat *sent* after it was answered.
+   * Throws FENCED when it is owner no longer. For what may be done by one process only and no commit guards, such as opening again
+   * a connection whose opening ends another process's.
+   */
+  confirmed(): Promise<void>
 }
 
 export interface Partition extends Owned {
@@ -131,6 +137,7 @@ export interface Log {
   /**
    * Appends 1 to `APPEND_MOST` records in order; resolves when readers can see the records, before they are durable.
    * Two appends to one partition keep the order of the calls. Throws IO, DISK_FULL, CLOSED, or LOCKED (a stop): nothing was appended.
+   * A log of several processes may throw FENCED for `incidents` of a partition this process has lost, and UNAVAILABLE or IN_DOUBT.
    */
   append(topic: Topic, partition: number, records: readonly LogRecord[]): Promise<Appended>
 
@@ -164,6 +171,9 @@ export interface Log {
 
   /** Why it takes nothing now, in words for people; empty as a rule. */
   reasons(): readonly string[]
+
+  /** Name of the process that holds a place, `readings/3` or a leader's name such as `respond`, as far as this process knows; null: nobody known. */
+  holder(place: string): string | null
 
   /** Ends consuming and leading first. Nothing appended is left unflushed. */
   close(): Promise<void>

@@ -33,7 +33,20 @@ export interface TakeoverOptions extends Layout {
   readonly signal: AbortSignal
   /** Told of each commit that landed, but for the takeover's own. */
   readonly progress: () => void
+  /** `Owned.confirmed`; left out: the log is this process's own, which `signal` alone can end. */
+  readonly confirmed?: () => Promise<void>
+  /** Left out: the embedded log's. */
+  readonly names?: LayoutNames
 }
+
+/** What the config calls a log's layout, for those who have to mend it. */
+export interface LayoutNames {
+  readonly partitions: string
+  /** What makes an empty log: `another log.embedded.path`. */
+  readonly anew: string
+}
+
+const EMBEDDED: LayoutNames = { partitions: 'log.embedded.partitions', anew: 'another log.embedded.path' }
 
 /** The one leader with state of its own; the others' names lead nothing but themselves. */
 export const LEADER_WITH_STATE = 'respond'
@@ -44,31 +57,36 @@ export async function takeOver(options: TakeoverOptions): Promise<Owned> {
   return new Owner(options)
 }
 
-/** What a leader without state gets. `epoch` is its adapter's count of takeovers of that name, from 1. */
-export function leadWithoutState(name: string, epoch: number, signal: AbortSignal): Owned {
+/** What a leader without state gets. `epoch` is its adapter's count of takeovers of that name, from 1; `confirmed` as in `TakeoverOptions`. */
+export function leadWithoutState(name: string, epoch: number, signal: AbortSignal, confirmed = () => confirmedBy(signal, name)): Owned {
   return {
     signal,
+    confirmed,
     restore: async () => ({ next: new Map(), incarnation: '', epoch, recreated: false }),
     commit: async () => assert(false, `leader ${name} has no state to commit`),
   }
 }
 
-const START_ANEW = 'or start with an empty log by another log.embedded.path'
+/** Where the log is this process's own. */
+async function confirmedBy(signal: AbortSignal, what: string): Promise<void> {
+  if (signal.aborted) throw new PipelineError('FENCED', `${what} is no longer held`)
+}
 
 /** Throws PARTITIONS_CHANGED when a log was made with other partitions or another key than the config asks; names the config's own keys. */
-export function checkLayout(made: Layout, asked: Layout): void {
+export function checkLayout(made: Layout, asked: Layout, { partitions: key, anew }: LayoutNames = EMBEDDED): void {
+  const orAnew = `or start with an empty log by ${anew}`
   if (made.partitions !== asked.partitions) {
     throw new PipelineError(
       'PARTITIONS_CHANGED',
       `the log was made with ${made.partitions} partitions, the config asks for ${asked.partitions}: ` +
-        `set log.embedded.partitions back to ${made.partitions}, ${START_ANEW}`,
+        `set ${key} back to ${made.partitions}, ${orAnew}`,
     )
   }
   if (made.key !== asked.key) {
     throw new PipelineError(
       'PARTITIONS_CHANGED',
       `the log was made with devices named by '${made.key}', the config names them by '${asked.key}': ` +
-        `set sources.0.device back to '${made.key}', ${START_ANEW}`,
+        `set sources.0.device back to '${made.key}', ${orAnew}`,
     )
   }
 }
@@ -105,13 +123,18 @@ class Owner implements Owned {
     this.#options.progress()
   }
 
+  confirmed(): Promise<void> {
+    const { confirmed, signal, topic, partition } = this.#options
+    return confirmed ? confirmed() : confirmedBy(signal, `${topic}/${partition}`)
+  }
+
   async #read(each: (key: string, value: Uint8Array) => void): Promise<Header | undefined> {
     let header: Header | undefined
     await this.#options.store.read((key, value) => {
       if (key === HEADER_KEY) header = decodeHeader(value)
       else each(key, value)
     })
-    if (header) checkLayout(header, this.#options)
+    if (header) checkLayout(header, this.#options, this.#options.names)
     return header
   }
 

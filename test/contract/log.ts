@@ -10,12 +10,17 @@ import { reading } from './log/reading.ts'
 
 export type { LogHarness, OpenOptions } from './log/harness.ts'
 
+export interface ContractOptions {
+  /** Where cases wait for other machines and share nothing: several at a time. */
+  readonly concurrent?: boolean
+}
+
 /** `makeHarness` gives a fresh, empty store each time; the suite closes it. */
-export function logContract(name: string, makeHarness: () => Promise<LogHarness>): void {
+export function logContract(name: string, makeHarness: () => Promise<LogHarness>, { concurrent = false }: ContractOptions = {}): void {
   const groups = { appending, reading, committing, owning, leading }
   describe(`log contract: ${name}`, () => {
     for (const [group, cases] of Object.entries(groups)) {
-      describe(group, () => {
+      describe(group, { concurrent }, () => {
         for (const one of cases) {
           it(one.it, async (context) => {
             const harness = await makeHarness()

@@ -66,6 +66,24 @@ describe('a takeover', () => {
     expect(progress).toBe(1)
   })
 
+  it('is confirmed by its adapter, or by its signal where the log is the process’s own', async () => {
+    const asked: string[] = []
+    const confirmed = async () => void asked.push('confirmed')
+    await (await takeOver(options(new RecordingStore(), { confirmed }))).confirmed()
+    expect(asked).toEqual(['confirmed'])
+    const stop = new AbortController()
+    const owned = await takeOver(options(new RecordingStore(), { signal: stop.signal }))
+    await owned.confirmed()
+    stop.abort()
+    await expect(owned.confirmed()).rejects.toMatchObject({ code: 'FENCED' })
+  })
+
+  it('names the keys of its adapter when the layout has changed', async () => {
+    const names = { partitions: 'log.kafka.partitions', anew: 'another log.kafka.prefix' }
+    const owned = await takeOver(options(new RecordingStore({ partitions: 3 }), { names }))
+    await expect(owned.restore(ignore)).rejects.toThrow(/set log\.kafka\.partitions back to 3, or start with an empty log by another log\.kafka\.prefix/)
+  })
+
   it('fences, reads, then commits the header, in this order', async () => {
     const store = new RecordingStore({ epoch: 4 })
     const owned = await takeOver(options(store))

@@ -56,6 +56,7 @@ export class Strays {
       bounds: (topic, partition) => log.bounds(topic, partition),
       flushed: () => log.flushed(),
       reasons: () => log.reasons(),
+      holder: (place) => log.holder(place),
       close: () => log.close(),
     }
     return { log: whole, killed: () => unsure.forEach((stray) => this.#await(stray, LOOKS)) }

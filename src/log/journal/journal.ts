@@ -36,6 +36,8 @@ export interface JournalOptions {
   readonly partitions: number
   /** `log.key` of the config. */
   readonly key: string
+  /** Of this process, for `holder`; 'picket' where left out. */
+  readonly name?: string
   readonly clock: Clock
   readonly random: Random
   readonly logger?: Logger
@@ -166,7 +168,7 @@ async function openLocked(files: FilePort, options: JournalOptions, hold: Hold):
   await prepare(recovered, writers, flusher)
   await repairState({ files, catalog, replay: recovered.replay, flusher, report, partitions, layout, now: clock.now() })
   watch.start(async () => (await writers.bulk.isInPlace()) && (await writers.ledger.isInPlace()))
-  return new Journal({ core, flusher, owning, retention, compaction, reserve, report, writers, partitions, watch, hold })
+  return new Journal({ core, flusher, owning, retention, compaction, reserve, report, writers, partitions, name: options.name ?? 'picket', watch, hold })
 }
 
 type Writers = Readonly<Record<JournalName, SegmentWriter>>
@@ -204,6 +206,7 @@ interface JournalParts {
   readonly report: DamageReport
   readonly writers: Writers
   readonly partitions: number
+  readonly name: string
   readonly watch: Watch
   readonly hold: Hold
 }
@@ -250,6 +253,10 @@ export class Journal implements Log {
 
   reasons(): readonly string[] {
     return this.#parts.core.reasons()
+  }
+
+  holder(place: string): string | null {
+    return this.#parts.owning.isHeld(place) ? this.#parts.name : null
   }
 
   /** Retention by hand: records below `before` are gone, and the files that hold nothing else. */

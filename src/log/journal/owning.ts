@@ -73,6 +73,11 @@ export class Owning {
     })
   }
 
+  /** Somebody works at `readings/NUMBER`, or leads by that name. */
+  isHeld(place: string): boolean {
+    return this.#seats.get(place)?.taken ?? false
+  }
+
   /** Records that owners may have worked with are gone: all of them take over anew. */
   revoke(): void {
     for (const seat of this.#seats.values()) seat.revoke()

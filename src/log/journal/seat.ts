@@ -38,6 +38,10 @@ export class Seat {
     return null
   }
 
+  get taken(): boolean {
+    return [...this.#tenures].some(({ stop }) => !stop.signal.aborted)
+  }
+
   end(tenure: Tenure): void {
     tenure.stop.abort()
     this.#tenures.delete(tenure)

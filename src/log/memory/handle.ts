@@ -91,6 +91,11 @@ export class MemoryLog implements Log {
     return []
   }
 
+  holder(place: string): string | null {
+    const { sitting } = this.#store.seat(place)
+    return sitting instanceof MemoryLog ? sitting.name : null
+  }
+
   consume(open: (owned: Partition) => Promise<Opened>, signal: AbortSignal): Promise<void> {
     return this.#run(signal, (stop) => ownAll(this.partitions, (number) => this.#own(number, open, stop.signal), stop))
   }

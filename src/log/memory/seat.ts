@@ -57,6 +57,12 @@ export class Seat {
     this.#elect()
   }
 
+  /** The process that holds it, from the takeover to its end. */
+  get sitting(): object | undefined {
+    for (const { candidate, stop } of this.#tenures) if (candidate === this.#holder && !stop.signal.aborted) return candidate.process
+    return undefined
+  }
+
   /** Waits until `candidate` holds the seat; undefined when `signal` aborts first. */
   async turn(candidate: Candidate, signal: AbortSignal): Promise<Tenure | undefined> {
     while (!signal.aborted) {

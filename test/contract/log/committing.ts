@@ -32,12 +32,12 @@ export const committing: readonly Case[] = [
     async run(lab) {
       const log = await lab.open()
       const { owned } = await lab.consume(log).term(0)
-      const others = [put('incidents', 0, 'one'), put('actions', 0, 'line'), put('readings', 1, 'verdict')]
+      const others = [put('incidents', 0, 'one'), put('actions', 0, 'line'), put('requests', 1, 'verdict')]
       const writes = [put('state', 0, 'series/0', 'rows'), ...others]
       await lab.settle(owned.commit(writes, cut(0, 7)))
       expect(await lab.values(log, 'incidents', 0)).toEqual(['one'])
       expect(await lab.values(log, 'actions', 0)).toEqual(['line'])
-      expect(await lab.values(log, 'readings', 1)).toEqual(['verdict'])
+      expect(await lab.values(log, 'requests', 1)).toEqual(['verdict'])
       const state = await lab.all(log, 'state', 0)
       expect(state.slice(-2).map((one) => one.key)).toEqual(['series/0', 'header'])
       const header = decodeHeader(state.at(-1)!.value!)

@@ -13,6 +13,9 @@ export interface LogHarness {
   /** Logs that may be open on one store at a time. 'one': cases for two processes are skipped. */
   readonly processes: 'one' | 'many'
 
+  /** Time that a wait lets pass before it looks again, ms; 10 where left out. Less where it is real time and each record costs a wait. */
+  readonly stepMs?: number
+
   /** One process's log over the store. Throws what the adapter throws; PARTITIONS_CHANGED may come at the takeover instead. */
   open(options?: OpenOptions): Promise<Log>
 

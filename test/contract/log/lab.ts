@@ -41,8 +41,7 @@ export interface Script {
   readonly from?: (term: Term) => number
 }
 
-const ROUNDS = 2_000
-const ROUND_MS = 10
+const LONGEST_WAIT_MS = 20_000
 
 export class Lab {
   readonly harness: LogHarness
@@ -65,9 +64,10 @@ export class Lab {
 
   /** Lets the log's time pass until `condition` holds. */
   async until(condition: () => boolean, what = condition.toString()): Promise<void> {
-    for (let round = 0; round < ROUNDS; round++) {
+    const { stepMs = 10 } = this.harness
+    for (let waited = 0; waited < LONGEST_WAIT_MS; waited += stepMs) {
       if (condition()) return
-      await this.harness.advance(ROUND_MS)
+      await this.harness.advance(stepMs)
     }
     throw new Error(`never came true: ${what}`)
   }

@@ -125,6 +125,22 @@ export const leading: readonly Case[] = [
     },
   },
   {
+    it: 'who leads is known by name, and is confirmed as leader until it has gone',
+    async run(lab) {
+      const log = await lab.open()
+      expect(log.holder('respond')).toBeNull()
+      const holder = lab.lead(log, 'respond')
+      const source = lab.lead(log, 'source/field')
+      const terms = [await holder.led(), await source.led()]
+      expect([log.holder('respond'), log.holder('source/field'), log.holder('readings/0')]).toEqual([expect.any(String), log.holder('respond'), null])
+      for (const { owned } of terms) await lab.settle(owned.confirmed())
+      await holder.finish()
+      await source.finish()
+      expect([log.holder('respond'), log.holder('source/field')]).toEqual([null, null])
+      for (const { owned } of terms) expect(await lab.failure(owned.confirmed())).toMatchObject({ code: 'FENCED' })
+    },
+  },
+  {
     it: 'a candidate that is stopped while it waits resolves without leading',
     async run(lab) {
       const log = await lab.open()
