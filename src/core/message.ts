@@ -24,6 +24,10 @@ export interface Message {
   readonly retain: boolean
   /** Wall clock at receipt, ms since epoch. */
   readonly arrival: number
+  /** As the publisher says it (MQTT 5); left out: it says none. */
+  readonly contentType?: string
+  /** User properties (MQTT 5), the last of each name; left out: none. */
+  readonly properties?: ReadonlyMap<string, string>
 }
 
 /** Kinds of value, as stored in frames: append only, never renumber. */

@@ -4,6 +4,17 @@
 export const CODECS = ['auto', 'json', 'number', 'text'] as const
 export type Codec = (typeof CODECS)[number]
 
+/** Codecs, and what `text/plain` stands for: by its first character a number, else text. */
+export type ReadAs = Codec | 'plain'
+
+/** How a payload is read whose topic says `own` and whose message bears an MQTT 5 content type; one that says nothing of it leaves the topic's. */
+export function readAs(contentType: string, own: Codec): ReadAs {
+  const type = contentType.split(';', 1)[0]!.trim().toLowerCase()
+  if (type === 'application/json' || type === 'text/json' || type.endsWith('+json')) return own === 'json' ? 'json' : 'auto'
+  if (type === 'text/plain') return own === 'number' || own === 'text' ? own : 'plain'
+  return own
+}
+
 /** `auto`: ISO 8601 where it is text; of a number, its digits decide. */
 export const TIME_UNITS = ['auto', 'ms', 's', 'us', 'iso'] as const
 export type TimeUnit = (typeof TIME_UNITS)[number]
@@ -16,8 +27,8 @@ export interface TopicRule {
   readonly pattern: string
   /** Left out: auto. */
   readonly codec?: Codec | undefined
-  /** Left out: `TIME_FIELDS`, unit auto. Dotted names reach into nested objects. */
-  readonly time?: { readonly fields: readonly string[]; readonly unit: TimeUnit } | undefined
+  /** Left out: `TIME_FIELDS`, unit auto. Dotted names reach into nested objects. With a user property of MQTT 5 there are no fields. */
+  readonly time?: { readonly fields: readonly string[]; readonly unit: TimeUnit; readonly property?: string | undefined } | undefined
   /** Template of the device's name; left out: the source's. */
   readonly device?: string | undefined
   /** Template of the class; left out: the topic's part {class}, where it has one. */
@@ -52,19 +63,29 @@ export function partsOf(pattern: string): readonly string[] {
 }
 
 export interface TemplatePiece {
-  /** Itself, a part of the topic, or a field of the payload. */
-  readonly kind: 'text' | 'part' | 'field'
+  /** Itself, a part of the topic, a field of the payload, or a user property of the message (MQTT 5). */
+  readonly kind: 'text' | 'part' | 'field' | 'property'
   readonly text: string
 }
 
-const PIECE = /\{([a-z][a-z0-9_]{0,31})\}|\{payload\.([^{}]+)\}|([^{}]+|.)/gsu
+const PIECE = /\{([a-z][a-z0-9_]{0,31})\}|\{(payload|property)\.([^{}]+)\}|([^{}]+|.)/gsu
 
-/** The pieces of a template such as `{site}/{payload.meter.id}`; a brace that begins none of them is text. */
+/** The pieces of a template such as `{site}/{payload.meter.id}` or `{property.device}`; a brace that begins none of them is text. */
 export function templatePieces(template: string): readonly TemplatePiece[] {
-  return [...template.matchAll(PIECE)].map(([, part, field, text]) => {
+  return [...template.matchAll(PIECE)].map(([, part, of, name, text]) => {
     if (part !== undefined) return { kind: 'part', text: part }
-    return field === undefined ? { kind: 'text', text: text! } : { kind: 'field', text: field }
+    return of === undefined ? { kind: 'text', text: text! } : { kind: of === 'payload' ? 'field' : 'property', text: name! }
   })
+}
+
+/** User properties that the topics and the source's template `device` need, each once: only MQTT 5 has them. */
+export function propertiesOf(entries: readonly TopicEntry[], device: string): readonly string[] {
+  const named = entries.map(ruleOf).flatMap((rule) => {
+    const pieces = [rule.device ?? device, rule.class ?? ''].flatMap(templatePieces)
+    const inNames = pieces.flatMap(({ kind, text }) => (kind === 'property' ? [text] : []))
+    return rule.time?.property === undefined ? inNames : [...inNames, rule.time.property]
+  })
+  return [...new Set(named)]
 }
 
 export interface TopicProblem {
@@ -115,7 +136,7 @@ function codecProblems(rule: TopicRule, sourceDevice: string): KeyedText[] {
   const problems: KeyedText[] = []
   if (template !== undefined)
     problems.push(['codec', `is ${rule.codec}, whose payloads have no fields as "${template}" needs; allowed: json, auto`])
-  if (rule.time !== undefined)
+  if (rule.time !== undefined && rule.time.property === undefined)
     problems.push(['time', `is given, but payloads of codec ${rule.codec} have no fields; allowed: leave it out`])
   return problems
 }

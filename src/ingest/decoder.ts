@@ -1,9 +1,13 @@
 /** One delivered message → what its frames take: each device's samples, checked against who published them, hashed and bounded. */
 import { FLAG_TRIMMED } from '../core/message.ts'
 import type { Message } from '../core/message.ts'
+import { readAs } from '../core/topic-rule.ts'
 import { decodePayload } from './codecs/codec.ts'
+import { propertyTime } from './codecs/event-time.ts'
+import type { PayloadPlan } from './codecs/payload-plan.ts'
 import { flagsOf, SampleHasher } from './decoded.ts'
 import type { DecodedMessage, DecodedSample } from './decoded.ts'
+import { FRAME_MESSAGES } from '../log/frame.ts'
 import { fitsAFrame, roomOf } from './frame-builder.ts'
 import type { Room } from './frame-builder.ts'
 import type { IngestLimits } from './limits.ts'
@@ -18,7 +22,7 @@ export interface Placed {
 }
 
 export interface Decoded {
-  /** One a device the payload speaks of. */
+  /** One a device the payload speaks of, or several where a frame takes fewer samples. */
   readonly messages: readonly Placed[]
   /** Readings beyond their device's limit of metrics. */
   readonly leftOut: number
@@ -44,17 +48,33 @@ export class Decoder {
 
   /** All of a payload or, by a Refusal, nothing of it: who sent it gets one answer. */
   decode(message: Message, route: Route): Decoded {
-    const samples = decodePayload(message.payload, route.metric, route.plan, this.#limits)
-    const places = samples.map(({ names }) => route.placeOf(names))
+    const plan = planOf(message, route.plan)
+    const told = timeTold(message, plan)
+    const samples = decodePayload(message.payload, route.metric, plan, this.#limits)
+    const places = samples.map(({ names }) => route.placeOf(names, message.properties))
     for (const { device } of places) checkClaim(message, device.name)
     const admitted = samples.map(({ time, fields }, i) => ({
-      time,
+      time: told ?? time,
       fields: this.#metricSets.admit(places[i]!.device.name, fields, message.arrival),
     }))
     const hashed = this.#hasher.hash(message.payload, route.metric, admitted)
     const groups = groupsOf(places, hashed, (i) => samples[i]!.fields.length - hashed[i]!.fields.length)
-    return { messages: groups.map((group) => placed(message, group)), leftOut: groups.reduce((sum, { leftOut }) => sum + leftOut, 0) }
+    const most = this.#limits.frameMessages ?? FRAME_MESSAGES
+    return { messages: groups.flatMap((group) => inParts(group, most)).map((group) => placed(message, group)), leftOut: groups.reduce((sum, { leftOut }) => sum + leftOut, 0) }
   }
+}
+
+/** What a message says of its payload goes before what its topic says. */
+function planOf({ contentType }: Message, plan: PayloadPlan): PayloadPlan {
+  if (contentType === undefined || plan.codec === 'plain') return plan
+  const codec = readAs(contentType, plan.codec)
+  return codec === plan.codec ? plan : { ...plan, codec }
+}
+
+/** The event time of all samples of a message that tells it in a user property; null: it doesn't. Throws a Refusal. */
+function timeTold({ properties }: Message, { timeProperty, timeUnit }: PayloadPlan): number | null {
+  const claimed = timeProperty === undefined ? undefined : properties?.get(timeProperty)
+  return claimed === undefined ? null : propertyTime(timeProperty!, claimed, timeUnit)
 }
 
 /** `leftOutOf`: readings left out of the sample of this index. */
@@ -70,6 +90,14 @@ function groupsOf(places: readonly Place[], samples: readonly DecodedSample[], l
     groups.set(place.deviceKey, group)
   })
   return [...groups.values()]
+}
+
+/** `most`: samples a frame takes. */
+function inParts(group: Group, most: number): readonly Group[] {
+  const { samples } = group
+  if (samples.length <= most) return [group]
+  const parts = Array.from({ length: Math.ceil(samples.length / most) }, (_, i) => samples.slice(i * most, (i + 1) * most))
+  return parts.map((part) => ({ ...group, samples: part }))
 }
 
 /** Throws a Refusal where a payload names a device that its publisher may not speak for. */

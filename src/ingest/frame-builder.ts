@@ -56,6 +56,7 @@ export function fitsAFrame(room: Room): boolean {
 /** One frame in the making. */
 export class FrameBuilder {
   readonly source: string
+  readonly #most: number
   private bytes = BASE_BYTES
   private readonly devices = new Map<string, number>()
   private readonly deviceList: FrameDevice[] = []
@@ -74,8 +75,15 @@ export class FrameBuilder {
   private readonly kind: number[] = []
   private readonly value: number[] = []
 
-  constructor(source: string) {
+  /** `most`: messages, at most as many as a frame may have. */
+  constructor(source: string, most = FRAME_MESSAGES) {
     this.source = source
+    this.#most = most
+  }
+
+  /** Of its first message; '' while there is none. */
+  get firstDevice(): string {
+    return this.deviceList[0]?.name ?? ''
   }
 
   get messages(): number {
@@ -86,7 +94,7 @@ export class FrameBuilder {
   fits(message: DecodedMessage, room: Room): boolean {
     return (
       message.source === this.source &&
-      this.messages + room.messages <= FRAME_MESSAGES &&
+      this.messages + room.messages <= this.#most &&
       this.metric.length + room.readings <= FRAME_READINGS &&
       this.bytes + room.bytes <= FRAME_BYTES
     )

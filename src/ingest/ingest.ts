@@ -5,7 +5,7 @@ import type { Message } from '../core/message.ts'
 import type { Settings } from '../core/settings.ts'
 import type { TopicEntry } from '../core/topic-rule.ts'
 import { encodeControl } from '../log/control.ts'
-import type { Log, Topic } from '../log/log.ts'
+import type { Log, Owned, Topic } from '../log/log.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
@@ -49,9 +49,11 @@ export interface IngestOptions {
 export interface Ingest {
   /** Opens the partitions, then starts the sources and ticks. Throws BAD_RECORD, IO, DISK_FULL, or what a source's start throws. */
   start(): Promise<void>
+  /** Resolves after `stop`; rejects with what no retry can mend in leading a source. Only after `start`. */
+  readonly ended: Promise<void>
   /** Takes nothing more in; resolves when all that was taken in is durable or refused. */
   stop(): Promise<void>
-  /** Not ready while the last append to a partition failed, or before `start` is done and after `stop` began. */
+  /** Not ready while the last append to a partition failed, a source it runs receives nothing, or before `start` is done and after `stop` began. */
   readiness(): { readonly ready: boolean; readonly reasons: readonly string[] }
 }
 
@@ -75,6 +77,10 @@ class RunningIngest implements Ingest {
   private readonly tickWaits: boolean[]
   private incarnations: readonly string[] = []
   private state: 'new' | 'running' | 'stopped' = 'new'
+  ended: Promise<void> = Promise.resolve()
+  private readonly stopping = new AbortController()
+  /** Sources this process runs now: those of everybody, and those it leads. */
+  private readonly running = new Set<Source>()
   private cancelTick: () => void = () => undefined
   private ticks = 0
   /** Since the last tick a message had to wait, or was dropped for overload. */
@@ -100,7 +106,10 @@ class RunningIngest implements Ingest {
 
   async start(): Promise<void> {
     this.incarnations = await openReadings(this.options)
-    for (const [source, routes] of this.routes) await source.start((message) => this.deliver(message, routes))
+    for (const [source, routes] of this.routes) if (!source.isLed) await this.run(source, routes)
+    const led = [...this.routes].filter(([source]) => source.isLed).map(([source, routes]) => this.lead(source, routes))
+    this.ended = Promise.all(led).then(() => undefined)
+    this.ended.catch(() => undefined) // whoever runs this listens
     this.state = 'running'
     this.scheduleTick()
   }
@@ -108,8 +117,9 @@ class RunningIngest implements Ingest {
   async stop(): Promise<void> {
     this.state = 'stopped'
     this.cancelTick()
-    await Promise.all([...this.routes.keys()].map((source) => source.stop()))
-    await Promise.all([...this.readings, ...this.deadLetters].map((lane) => lane.idle()))
+    this.stopping.abort()
+    await Promise.all([...this.running].map((source) => source.stop()))
+    await Promise.all([this.ended.catch(() => undefined), ...[...this.readings, ...this.deadLetters].map((lane) => lane.idle())])
   }
 
   readiness(): { ready: boolean; reasons: readonly string[] } {
@@ -117,7 +127,31 @@ class RunningIngest implements Ingest {
     if (this.state !== 'running') reasons.push(this.state === 'new' ? 'ingest has not started' : 'ingest is stopping')
     for (const lane of [...this.readings, ...this.deadLetters])
       if (lane.lastFailure !== null) reasons.push(`${lane.name} takes nothing: ${lane.lastFailure}`)
+    for (const source of this.running) {
+      const trouble = source.trouble?.() ?? null
+      if (trouble !== null) reasons.push(trouble)
+    }
     return { ready: reasons.length === 0, reasons }
+  }
+
+  private async run(source: Source, routes: Routes, lead?: Owned): Promise<void> {
+    await source.start((message) => this.deliver(message, routes), lead)
+    this.running.add(source)
+  }
+
+  /** In each term for itself: whoever led before is disconnected by the broker as we connect, and what it didn't acknowledge comes to us. */
+  private lead(source: Source, routes: Routes): Promise<void> {
+    const term = async (owned: Owned) => {
+      await owned.restore(() => undefined)
+      try {
+        await this.run(source, routes, owned)
+        await untilAborted(owned.signal)
+      } finally {
+        this.running.delete(source)
+        await source.stop()
+      }
+    }
+    return this.options.log.lead(`source-${source.name}`, term, this.stopping.signal)
   }
 
   private lanes(topic: Topic): readonly Lane[] {
@@ -133,7 +167,7 @@ class RunningIngest implements Ingest {
         this.counters.errors.add(1)
         this.quiet.warn('append', { reason: 'append', lane, error: errorText(error) }, 'append failed, nothing of it is acknowledged')
       }
-      return new Lane({ log, topic, partition, clock, inFlight: limits.inFlight, onFlushed, onFailed })
+      return new Lane({ log, topic, partition, clock, inFlight: limits.inFlight, frameMessages: limits.frameMessages, onFlushed, onFailed })
     })
   }
 
@@ -213,7 +247,8 @@ class RunningIngest implements Ingest {
     // What waits, or was dropped, is not yet in the log or never will be: what was not heard meanwhile says nothing.
     const behind = this.isBehind || !this.admission.hasRoom()
     this.isBehind = false
-    const sources = [...this.routes.keys()].map((source) => source.status()).map((status) => ({ ...status, backlog: status.backlog || behind }))
+    // Of a source that another process leads that one tells: said here not to be connected, it would count as if nobody listened.
+    const sources = [...this.running].map((source) => source.status()).map((status) => ({ ...status, backlog: status.backlog || behind }))
     this.ticks++
     this.readings.forEach((lane, partition) => {
       if (this.tickWaits[partition]) return this.counters.dropped.add(1, { stage: 'ingest', reason: 'tick' })
@@ -225,6 +260,13 @@ class RunningIngest implements Ingest {
       })
     })
   }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 /** One answer for what goes to several places: when all are durable, or the first error of those that aren't. Called `count` times. */

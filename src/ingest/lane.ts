@@ -24,6 +24,8 @@ export interface LaneOptions {
   readonly partition: number
   readonly clock: Clock
   readonly inFlight: IngestLimits['inFlight']
+  /** Most messages of a frame; left out: as many as it may have. With 1 its record has the device as key. */
+  readonly frameMessages?: number | undefined
   /** After each append that became durable: its frames and messages, and seconds its oldest message took since it was received (0 without one). */
   readonly onFlushed: (frames: number, messages: number, seconds: number) => void
   readonly onFailed: (error: unknown, lane: string) => void
@@ -101,19 +103,19 @@ export class Lane {
 
   /** Takes from the front until the bound on what is under way, cutting frames where they are full or another source or record comes. */
   private takeBatch(): Batch {
-    const { inFlight } = this.options
+    const { inFlight, frameMessages } = this.options
     const batch: Batch = { records: [], settles: [], frames: 0, messages: 0, bytes: 0, since: Number.POSITIVE_INFINITY }
     let builder: FrameBuilder | null = null
     let taken = 0
     for (const entry of this.waiting) {
       const joins = entry.kind === 'message' && builder?.fits(entry.message, entry.room) === true
       if (!joins) {
-        builder = cutFrame(batch, builder)
+        builder = cutFrame(batch, builder, frameMessages)
         if (this.records + batch.records.length >= inFlight.records || this.bytes + batch.bytes >= inFlight.bytes) break
       }
       if (entry.kind === 'record') addRecord(batch, entry)
       else {
-        builder ??= new FrameBuilder(entry.message.source)
+        builder ??= new FrameBuilder(entry.message.source, frameMessages)
         builder.add(entry.message)
         batch.messages++
         batch.since = Math.min(batch.since, entry.since)
@@ -121,7 +123,7 @@ export class Lane {
       batch.settles.push(entry.settle)
       taken++
     }
-    cutFrame(batch, builder)
+    cutFrame(batch, builder, frameMessages)
     this.waiting = this.waiting.slice(taken)
     return batch
   }
@@ -150,10 +152,10 @@ export class Lane {
   }
 }
 
-function cutFrame(batch: Batch, builder: FrameBuilder | null): null {
+function cutFrame(batch: Batch, builder: FrameBuilder | null, frameMessages: number | undefined): null {
   if (builder) {
     batch.frames++
-    addRecord(batch, { key: '', value: encodeFrame(builder.build()) })
+    addRecord(batch, { key: frameMessages === 1 ? builder.firstDevice : '', value: encodeFrame(builder.build()) })
   }
   return null
 }

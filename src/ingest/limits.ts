@@ -19,4 +19,6 @@ export interface IngestLimits {
   readonly queue: { readonly messages: number; readonly bytes: number }
   /** Appends under way in a partition, in records and bytes; beyond, messages gather into fuller frames. */
   readonly inFlight: { readonly records: number; readonly bytes: number }
+  /** Most messages of a frame, 1 to 4,096; left out: 4,096. With 1 each record of the readings has its device as key. */
+  readonly frameMessages?: number
 }

@@ -2,6 +2,7 @@
 import { partitionOf } from '../core/hash.ts'
 import type { FrameDevice } from '../log/frame.ts'
 import type { PayloadPlan } from './codecs/payload-plan.ts'
+import type { Properties } from './naming.ts'
 import type { TopicMeaning, TopicPatterns } from './topic-pattern.ts'
 
 /** Of a device. */
@@ -16,8 +17,8 @@ export interface Route {
   /** null: the payload names its metrics. */
   readonly metric: string | null
   readonly plan: PayloadPlan
-  /** Of a sample that says `names` in the plan's `nameFields`. Throws a Refusal. */
-  placeOf(names: readonly string[]): Place
+  /** Of a sample that says `names` in the plan's `nameFields`, in a message with these user properties. Throws a Refusal. */
+  placeOf(names: readonly string[], properties?: Properties): Place
 }
 
 /** Topics kept at hand; beyond, all are forgotten and worked out anew. */
@@ -53,12 +54,12 @@ export class Routes {
 
   private routeOf(meaning: TopicMeaning): Route {
     const { metric, plan } = meaning
-    const placeOf = (names: readonly string[]) => {
-      const { device, labels } = meaning.nameOf(names)
+    const placeOf = (names: readonly string[], properties?: Properties) => {
+      const { device, labels } = meaning.nameOf(names, properties)
       const deviceKey = JSON.stringify([device, labels])
       return { device: { name: device, labels }, deviceKey, partition: partitionOf(device, this.partitions) }
     }
-    if (plan.nameFields.length > 0) return { metric, plan, placeOf }
+    if (meaning.isByMessage) return { metric, plan, placeOf }
     const place = placeOf([])
     return { metric, plan, placeOf: () => place }
   }

@@ -5,7 +5,7 @@ import { levelsOf, ruleOf, TIME_FIELDS, topicProblems } from '../core/topic-rule
 import type { PatternLevel, TopicEntry, TopicRule } from '../core/topic-rule.ts'
 import type { PayloadPlan } from './codecs/payload-plan.ts'
 import { Naming } from './naming.ts'
-import type { Named } from './naming.ts'
+import type { Named, Properties } from './naming.ts'
 import { checkName, quoted, Refusal } from './refusal.ts'
 
 export interface TopicPattern {
@@ -19,13 +19,15 @@ export interface TopicPattern {
 
 /** What a topic says. */
 export interface TopicMeaning {
-  /** null: the payload names it. */
+  /** null: the payload or a user property names it. */
   readonly device: string | null
   /** null: the payload names its metrics. */
   readonly metric: string | null
   readonly plan: PayloadPlan
+  /** Whether `nameOf` may differ between messages of this topic. */
+  readonly isByMessage: boolean
   /** `said`: what the payload says in `plan.nameFields`. Throws a Refusal. */
-  nameOf(said: readonly string[]): Named
+  nameOf(said: readonly string[], properties?: Properties): Named
 }
 
 export interface TopicPatterns {
@@ -118,6 +120,7 @@ function compileTopic(rule: TopicRule, device: string, nameLength: number): Comp
     codec: rule.codec ?? 'auto',
     timeFields: rule.time?.fields ?? TIME_FIELDS,
     timeUnit: rule.time?.unit ?? 'auto',
+    timeProperty: rule.time?.property,
     nameFields: naming.fields,
   }
   return { pattern: compilePattern(rule.pattern), naming, plan }
@@ -130,7 +133,8 @@ function meaningOf(values: ReadonlyMap<string, string>, { pattern, naming, plan 
     device: naming.isByTopic ? naming.deviceByTopic(values) : null,
     metric: metric !== null && pattern.tail === 'metric' ? dotted(metric) : metric,
     plan,
-    nameOf: (said) => naming.nameOf(values, said),
+    isByMessage: naming.isByMessage,
+    nameOf: (said, properties) => naming.nameOf(values, said, properties),
   }
 }
 

@@ -45,6 +45,8 @@ const PORT_VALUES: Readonly<Record<string, readonly string[]>> = { 'src/ops/cloc
 
 /** Known in one folder of `src` only, so that what stands behind a port can be changed there. */
 const ONE_FOLDER = ['kafkajs', 'mqtt', 'aedes', '@tensorflow/'] as const
+/** Where the CLI is a client of Picket itself: `replay` and the demo publish as a device does. */
+const CLIENTS: Readonly<Record<string, string>> = { mqtt: 'cli' }
 
 interface Import {
   readonly file: SourceFile
@@ -103,11 +105,11 @@ function directionProblems({ file, offset, from, values }: Import): Finding[] {
 function scatteredPackages(imports: readonly Import[]): Finding[] {
   return ONE_FOLDER.flatMap((name) => {
     const users = imports.filter(({ from }) => from === name || from.startsWith(name.endsWith('/') ? name : `${name}/`))
-    const folders = [...new Set(users.map(({ file }) => partOf(file.path)))]
+    const folders = [...new Set(users.map(({ file }) => partOf(file.path)))].filter((folder) => folder !== CLIENTS[name])
     if (folders.length < 2) return []
     const where = folders.map((folder) => `src/${folder}`).join(' and ')
     return users
-      .filter(({ file }) => partOf(file.path) !== folders[0])
+      .filter(({ file }) => ![folders[0], CLIENTS[name]].includes(partOf(file.path)))
       .map(({ file, offset }) => finding(file, offset, `${name} is known in ${where}; keep it in one folder behind a port`))
   })
 }

@@ -22,9 +22,9 @@ export function decodePayload(payload: Uint8Array, metric: string | null, plan: 
     throw new Refusal('payload_size', `payload has ${payload.length} bytes, at most ${limits.payloadBytes} are allowed`)
   if (!isUtf8(payload)) throw new Refusal('encoding', 'payload is not UTF-8, the only encoding that is read')
   const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8')
-  if (plan.codec === 'text') return single(categoryField(metric ?? SINGLE_METRIC, text), plan)
-  const isNumber = plan.codec === 'number' || (plan.codec === 'auto' && NUMBER_START.test(text))
-  return isNumber ? single(decodeNumber(text, metric ?? SINGLE_METRIC), plan) : decodeJson(text, metric, plan, limits)
+  const startsNumber = (plan.codec === 'auto' || plan.codec === 'plain') && NUMBER_START.test(text)
+  if (plan.codec === 'text' || (plan.codec === 'plain' && !startsNumber)) return single(categoryField(metric ?? SINGLE_METRIC, text), plan)
+  return plan.codec === 'number' || startsNumber ? single(decodeNumber(text, metric ?? SINGLE_METRIC), plan) : decodeJson(text, metric, plan, limits)
 }
 
 function single(field: Field, { nameFields }: PayloadPlan): Samples {

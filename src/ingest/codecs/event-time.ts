@@ -20,6 +20,13 @@ export function eventTime(name: string, claimed: unknown, unit: TimeUnit): numbe
   throw new Refusal('event_time', `${name} is ${shown(claimed)}, expected ${EXPECTED[unit]}`)
 }
 
+const DIGITS = /^-?\d+(?:\.\d+)?$/
+
+/** Of a user property, which is always text: digits count as a number. Throws a Refusal. */
+export function propertyTime(name: string, claimed: string, unit: TimeUnit): number {
+  return eventTime(`user property ${quoted(name)}`, DIGITS.test(claimed) ? Number(claimed) : claimed, unit)
+}
+
 function textTime(claimed: string, unit: TimeUnit): number | null {
   return unit === 'auto' || unit === 'iso' ? isoTime(claimed) : null
 }

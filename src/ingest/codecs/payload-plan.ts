@@ -1,12 +1,14 @@
 /** What a topic's rule says of its payloads, and what a codec makes of one. */
 import type { Sample } from '../../core/message.ts'
-import type { Codec, TimeUnit } from '../../core/topic-rule.ts'
+import type { ReadAs, TimeUnit } from '../../core/topic-rule.ts'
 
 export interface PayloadPlan {
-  readonly codec: Codec
+  readonly codec: ReadAs
   /** Fields that may hold the event time; the first that a sample has is it. */
   readonly timeFields: readonly string[]
   readonly timeUnit: TimeUnit
+  /** The user property that is the event time of all samples, instead of any field. */
+  readonly timeProperty?: string | undefined
   /** Fields that name the device or its class, each once. */
   readonly nameFields: readonly string[]
 }
