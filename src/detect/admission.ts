@@ -1,5 +1,5 @@
 /** Takes the messages of a frame into rounds: which device, which series, which time; leaves out repeats, late readings, and what there is no room for. */
-import { FLAG_TRIMMED, KIND_CATEGORY, KIND_MISSING } from '../core/message.ts'
+import { FLAG_RETAIN, FLAG_TRIMMED, KIND_CATEGORY, KIND_MISSING } from '../core/message.ts'
 import type { ClassSettings } from '../core/settings.ts'
 import type { Frame } from '../log/frame.ts'
 import { NEW_KIND, NEW_METRIC, type Rows } from './detector.ts'
@@ -12,6 +12,7 @@ import type { State } from './state.ts'
 /** What was left out since the caller last looked; reasons as in `picket_messages_dropped_total`. */
 export interface LeftOut {
   duplicate: number
+  retained: number
   late: number
   lateReadings: number
   capacity: number
@@ -37,7 +38,7 @@ const MINUTE_MS = 60_000
 const CATEGORY_TEXT = 64
 
 export class Admission {
-  readonly leftOut: LeftOut = { duplicate: 0, late: 0, lateReadings: 0, capacity: 0, capacityReadings: 0, cardinality: 0, clockSkew: 0 }
+  readonly leftOut: LeftOut = { duplicate: 0, retained: 0, late: 0, lateReadings: 0, capacity: 0, capacityReadings: 0, cardinality: 0, clockSkew: 0 }
   readonly #state: State
   readonly #round: RoundColumns
   readonly #run: () => void
@@ -78,6 +79,11 @@ export class Admission {
     // First of all, so that a repeat leaves no trace: its labels may be those of another day.
     if (known !== undefined && presence.isRepeat(this.#device, known, identity, claimed, frame.flags[i]!)) {
       this.leftOut.duplicate++
+      return
+    }
+    // The broker had kept it for whoever subscribes next: it was heard when it was sent, or before anybody listened, and that may be years ago.
+    if ((frame.flags[i]! & FLAG_RETAIN) !== 0) {
+      this.leftOut.retained++
       return
     }
     const row = this.#row(known, name, labels)

@@ -5,6 +5,7 @@ import type { Log, Partition } from '../log/log.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
+import { makeDetectGauges } from './gauges.ts'
 import { makeDetectMeters } from './meters.ts'
 import { type CheckpointPace, type DetectTask, openTask } from './task.ts'
 
@@ -13,6 +14,14 @@ export interface DetectPorts {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly logger: Logger
+  /** Of this process, as the log knows it; left out: it owns all that anybody does. */
+  readonly name?: string
+}
+
+/** A partition of the readings that another process works through. */
+export interface Elsewhere {
+  readonly partition: number
+  readonly holder: string
 }
 
 export interface Page {
@@ -30,8 +39,12 @@ export interface Detect {
   get(id: string): DeviceView | null
   /** Where each of its partitions is: the offset of the next record to be scored. */
   places(): { readonly partition: number; readonly next: number }[]
-  /** The partitions whose devices it can't show, each with why: not owned here, or not yet. */
+  /** The partitions whose devices nobody is known to show, each with why: not owned yet. */
   missing(): string[]
+  /** Those that others own. */
+  elsewhere(): readonly Elsewhere[]
+  /** Whether it works through the partition. */
+  owns(partition: number): boolean
   /** Why it is not ready; empty when it is. */
   reasons(): string[]
   /** Sets the gauges: lag, rows, bytes. Called before each scrape. */
@@ -43,15 +56,11 @@ export function createDetect(ports: DetectPorts, pace: CheckpointPace): Detect {
   /** What the last takeover of a partition failed by. */
   const failures = new Map<number, string>()
   const meters = makeDetectMeters(ports.metrics, ports.logger)
-  const lag = ports.metrics.gauge('picket_lag_records', 'Records of the readings not yet scored', ['partition'])
-  const series = ports.metrics.gauge('picket_series', 'Series in memory', ['partition'])
-  const devices = ports.metrics.gauge('picket_devices', 'Devices in memory', ['partition'])
-  const bytes = ports.metrics.gauge('picket_state_bytes', 'Bytes of the rows in use', ['partition'])
-  /** What another process owns now is not shown here as it once was. */
+  const gauges = makeDetectGauges(ports.metrics, ports.log)
   const letGo = (number: number, task: DetectTask) => {
     if (tasks.get(number) !== task) return
     tasks.delete(number)
-    for (const gauge of [lag, series, devices, bytes]) gauge.set(0, { partition: String(number) })
+    gauges.letGo(number)
   }
   const open = async (owned: Partition) => {
     tasks.delete(owned.number)
@@ -65,11 +74,20 @@ export function createDetect(ports: DetectPorts, pace: CheckpointPace): Detect {
     if (owned.signal.aborted) letGo(owned.number, opened.task)
     return opened
   }
+  const elsewhere = () => {
+    const others: Elsewhere[] = []
+    for (let partition = 0; partition < ports.log.partitions; partition++) {
+      const holder = tasks.has(partition) || ports.name === undefined ? null : ports.log.holder(`readings/${partition}`)
+      if (holder !== null && holder !== ports.name) others.push({ partition, holder })
+    }
+    return others
+  }
   const missing = () => {
     const reasons = []
+    const others = new Set(elsewhere().map(({ partition }) => partition))
     for (let p = 0; p < ports.log.partitions; p++) {
       const failure = failures.get(p)
-      if (!tasks.has(p)) reasons.push(`readings/${p} is not owned yet${failure === undefined ? '' : `: ${failure}`}`)
+      if (!tasks.has(p) && !others.has(p)) reasons.push(`readings/${p} is not owned yet${failure === undefined ? '' : `: ${failure}`}`)
     }
     return reasons
   }
@@ -85,22 +103,14 @@ export function createDetect(ports: DetectPorts, pace: CheckpointPace): Detect {
     get: (id) => find(tasks, id),
     places: () => [...tasks].map(([partition, { next }]) => ({ partition, next })),
     missing,
+    elsewhere,
+    owns: (partition) => tasks.has(partition),
     reasons() {
       const reasons = missing()
       for (const [p, task] of tasks) if (!task.partition.facts.config) reasons.push(`no configuration in readings/${p}`)
       return reasons
     },
-    async measure() {
-      for (const [p, task] of tasks) {
-        const { high } = await ports.log.bounds('readings', p)
-        const tables = task.partition.state?.tables
-        const partition = String(p)
-        lag.set(Math.max(0, high - task.next), { partition })
-        series.set(tables?.series.size ?? 0, { partition })
-        devices.set(tables?.device.size ?? 0, { partition })
-        bytes.set(tables ? Object.values(tables).reduce((sum, table) => sum + table.bytes, 0) : 0, { partition })
-      }
-    },
+    measure: () => gauges.measure(tasks),
   }
 }
 

@@ -1,6 +1,7 @@
 /** What a partition knows besides its rows: the config in force, its time, its sources; kept as the one row of the task page. */
 import type { Position } from '../core/position.ts'
 import type { Settings } from '../core/settings.ts'
+import type { ConfigInForce } from '../log/revision.ts'
 import type { SourceCover } from './coverage.ts'
 
 /** Ids of control records kept against repeats; ticks apart, so that they can't push out the others. */
@@ -8,7 +9,7 @@ const TICK_IDS = 32
 const OTHER_IDS = 128
 
 export interface Facts {
-  config: { readonly version: number; readonly hash: string; readonly settings: Settings } | null
+  config: (ConfigInForce & { readonly settings: Settings }) | null
   /** Partition time: the running maximum of the records' append times, ms since epoch. */
   time: number
   /** Ticks seen; tells which sixteenth of the rows the next one visits. */

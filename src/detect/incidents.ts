@@ -2,7 +2,7 @@
  * Open incidents of one partition: one active a device and cause, opened by an exceeded threshold, severity up and down, closed by calm.
  * A severity is how much rarer than the budget asks: warning at the threshold, minor 10 times, major 100, critical 1,000 times rarer.
  */
-import { type Cause, type Incident, SEVERITIES, type Severity, type Vote } from '../core/incident.ts'
+import { type Cause, type ConfigVersion, type Incident, SEVERITIES, type Severity, type Vote } from '../core/incident.ts'
 import { idOf } from '../core/hash.ts'
 import type { Position } from '../core/position.ts'
 import type { RowPart } from './detector.ts'
@@ -58,17 +58,24 @@ export interface Judgement {
   explain(): { readonly summary: string; readonly votes: readonly Vote[] }
 }
 
+/** What stands in every id, and in every revision. */
+export interface Origin {
+  readonly incarnation: string
+  readonly partition: number
+  readonly config: ConfigVersion
+}
+
 /** Takes each new revision, in the order they are made. */
 export type Emit = (position: Position, incident: Incident, arrival: number) => void
 
 export class Incidents {
   readonly #table: Table
-  readonly #origin: { readonly incarnation: string; readonly partition: number }
+  readonly #origin: Origin
   readonly #emit: Emit
   readonly #byDevice = new Map<string, Map<Cause, number>>()
 
-  /** Finds what is open in `table`. `origin` goes into every id. */
-  constructor(table: Table, origin: { incarnation: string; partition: number }, emit: Emit) {
+  /** Finds what is open in `table`. */
+  constructor(table: Table, origin: Origin, emit: Emit) {
     this.#table = table
     this.#origin = origin
     this.#emit = emit
@@ -138,6 +145,7 @@ export class Incidents {
       closedBy: null,
       surprise: rounded(surprise),
       ...judgement.explain(),
+      config: this.#origin.config,
     }
     this.#write(row, incident)
     this.#index(incident, row)
@@ -169,6 +177,7 @@ export class Incidents {
       severity,
       updatedAt: when,
       surprise: Math.max(incident.surprise, rounded(judgement.surprise)),
+      config: this.#origin.config,
     }
     this.#write(row, next)
     this.#emit(position, next, judgement.arrival)
@@ -180,7 +189,8 @@ export class Incidents {
     causes.delete(incident.cause)
     if (causes.size === 0) this.#byDevice.delete(incident.device)
     this.#table.free(row)
-    this.#emit(position, { ...incident, revision: incident.revision + 1, state: 'closed', updatedAt: when, closedAt: when, closedBy }, arrival)
+    const { config } = this.#origin
+    this.#emit(position, { ...incident, revision: incident.revision + 1, state: 'closed', updatedAt: when, closedAt: when, closedBy, config }, arrival)
   }
 
   /** Notes which severities were reached just now; −1: none. */

@@ -46,13 +46,14 @@ export function makeDetectMeters(metrics: Metrics, logger: Logger): DetectMeters
     leftOut(leftOut) {
       if (!leftOut) return
       left('duplicate', leftOut.duplicate)
+      left('retained', leftOut.retained)
       left('late', leftOut.late)
       left('capacity', leftOut.capacity)
       if (leftOut.lateReadings > 0) readings.add(leftOut.lateReadings, { reason: 'late' })
       if (leftOut.capacityReadings > 0) readings.add(leftOut.capacityReadings, { reason: 'capacity' })
       if (leftOut.cardinality > 0) readings.add(leftOut.cardinality, { reason: 'cardinality' })
       if (leftOut.clockSkew > 0) skew.add(leftOut.clockSkew)
-      Object.assign(leftOut, { duplicate: 0, late: 0, lateReadings: 0, capacity: 0, capacityReadings: 0, cardinality: 0, clockSkew: 0 } satisfies LeftOut)
+      Object.assign(leftOut, { duplicate: 0, retained: 0, late: 0, lateReadings: 0, capacity: 0, capacityReadings: 0, cardinality: 0, clockSkew: 0 } satisfies LeftOut)
     },
     left,
     refused(count) {

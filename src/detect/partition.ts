@@ -7,6 +7,7 @@ import { completeSettings } from '../core/settings.ts'
 import type { Control, ControlBody } from '../log/control.ts'
 import type { Frame } from '../log/frame.ts'
 import { PAGE_ROWS, type Page } from '../log/page.ts'
+import type { ConfigInForce } from '../log/revision.ts'
 import { Admission, type LeftOut } from './admission.ts'
 import { coverTick, isCatchingUp, sourceIndex } from './coverage.ts'
 import { ROUND_MESSAGES, type Rows } from './detector.ts'
@@ -107,6 +108,12 @@ export class PartitionState {
     }
   }
 
+  /** What is in force; null while none is. */
+  get config(): ConfigInForce | null {
+    const { config } = this.facts
+    return config && { version: config.version, hash: config.hash, offset: config.offset }
+  }
+
   openIds(): string[] {
     return this.#works?.incidents.ids() ?? []
   }
@@ -171,7 +178,7 @@ export class PartitionState {
   #configure(body: Extract<ControlBody, { kind: 'config' }>, incarnation: string, offset: number): void {
     if (!this.isNewer(body)) return
     if (this.#origin.incarnation === '') this.#origin = { ...this.#origin, incarnation }
-    this.facts.config = { version: body.version, hash: body.hash, settings: body.settings }
+    this.facts.config = { version: body.version, hash: body.hash, offset, settings: body.settings }
     const before = this.#works?.state
     this.#build(before ? [...before.pages()] : [])
     const { state } = this.#works!
@@ -193,7 +200,9 @@ export class PartitionState {
     for (const { kind, number } of pages) held[kind] = Math.max(held[kind], PAGE_ROWS * (number + 1))
     const state = new State(this.facts.config!.settings, this.#beforeChange, held)
     state.load(pages)
-    const incidents = new Incidents(state.tables.incident, this.#origin, (...revision) => this.#emit(...revision))
+    const { version, hash } = this.facts.config!
+    const origin = { ...this.#origin, config: { version, hash } }
+    const incidents = new Incidents(state.tables.incident, origin, (...revision) => this.#emit(...revision))
     const engine = new Engine(state, incidents)
     const admission = new Admission(state, this.round, () => this.settle(), (offset, index, when) => this.#noRoom(offset, index, when))
     const rows = state.tables.device.view(presence.devicePresence.name)!
@@ -333,8 +342,8 @@ function factsOf(pages: readonly Page[]): Partial<Facts> {
   const about = pages.find(({ kind }) => kind === 'task')?.rows[0]?.about ?? ''
   try {
     const facts = JSON.parse(about) as Partial<Facts>
-    // It may have been written before settings had all the keys they have now.
-    if (facts.config) return { ...facts, config: { ...facts.config, settings: completeSettings(facts.config.settings) } }
+    // It may have been written before settings had all the keys they have now, and before the record's place was kept.
+    if (facts.config) return { ...facts, config: { ...facts.config, offset: facts.config.offset ?? -1, settings: completeSettings(facts.config.settings) } }
   } catch (cause) {
     throw new PipelineError('BAD_RECORD', 'the task page can not be read', { cause })
   }

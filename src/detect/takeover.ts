@@ -3,9 +3,9 @@ import type { Position } from '../core/position.ts'
 import { comparePositions } from '../core/position.ts'
 import { isPipelineError } from '../core/errors.ts'
 import { FRAME_MESSAGES } from '../log/frame.ts'
-import { type Log, offsetKey, type Partition, type Restored } from '../log/log.ts'
+import { type Appended, type Log, offsetKey, type Partition, type Restored } from '../log/log.ts'
 import { decodePage, type Page } from '../log/page.ts'
-import { decodeIncidentRecord, encodeIncidentRecord } from '../log/revision.ts'
+import { type ConfigInForce, decodeIncidentRecord, encodeIncidentRecord } from '../log/revision.ts'
 
 const READ_AT_ONCE = 1000
 
@@ -73,12 +73,20 @@ function revisionPosition(value: Uint8Array, incarnation: string): Position | nu
   }
 }
 
-/** Tells readers what is open at `cut`, the next offset of the readings: what else they hold open from before it was superseded. */
-export async function sayOpen(log: Log, partition: number, stamp: { incarnation: string; epoch: number }, cut: number, ids: readonly string[]): Promise<number> {
+/** How things stand at `cut`, the next offset of the readings. */
+export interface Stand {
+  readonly incarnation: string
+  readonly epoch: number
+  readonly cut: number
+  readonly ids: readonly string[]
+  readonly config: ConfigInForce | null
+}
+
+/** Tells readers which config is in force and what is open: what else they hold open from before the cut was superseded. */
+export function sayOpen(log: Log, partition: number, { incarnation, epoch, cut, ids, config }: Stand): Promise<Appended> {
   const position = { offset: cut - 1, index: FRAME_MESSAGES }
-  const value = encodeIncidentRecord({ kind: 'opened', stamp: { ...stamp, position, n: 0 }, ids })
-  const { offset } = await log.append('incidents', partition, [{ key: '', value }])
-  return offset + 1
+  const value = encodeIncidentRecord({ kind: 'opened', stamp: { incarnation, epoch, position, n: 0 }, ids, config })
+  return log.append('incidents', partition, [{ key: '', value }])
 }
 
 /** Where the state's owner stood: in the readings, and in the incidents it had written. */

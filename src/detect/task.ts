@@ -13,7 +13,7 @@ import type { Logger } from '../ops/logger.ts'
 import { Checkpoint } from './checkpoint.ts'
 import type { DetectMeters } from './meters.ts'
 import { PartitionState } from './partition.ts'
-import { placesOf, readIncidentsEnd, sayOpen, takeOver } from './takeover.ts'
+import { placesOf, readIncidentsEnd, sayOpen, type Stand, takeOver } from './takeover.ts'
 
 /** Copies of pages a checkpoint under way may hold before scoring waits for it. */
 const COPIES_MAX = 1024
@@ -54,9 +54,8 @@ export async function openTask(owned: Partition, ports: TaskPorts, pace: Checkpo
   const { facts } = partition
   if (end.furthest && (!facts.furthest || comparePositions(end.furthest, facts.furthest) > 0)) facts.furthest = end.furthest
   const { epoch } = taken.restored
-  const incidentsNext =
-    partition.incarnation === '' ? end.next : await sayOpen(ports.log, number, { incarnation: partition.incarnation, epoch }, from, partition.openIds())
-  const task = new DetectTask({ owned, ports, pace, epoch, partition, checkpoint, from, incidentsNext, keys: taken.keys })
+  const task = new DetectTask({ owned, ports, pace, epoch, partition, checkpoint, from, incidentsNext: end.next, keys: taken.keys })
+  if (partition.incarnation !== '') await task.sayStand()
   return { task, from }
 }
 
@@ -118,6 +117,11 @@ export class DetectTask implements Task {
   /** Offset of the next record to be scored. */
   get next(): number {
     return this.#next
+  }
+
+  /** Tells readers of the incidents where the task stands: what is open there, and under which config. */
+  async sayStand(): Promise<void> {
+    await this.#say(this.#next, { ids: this.partition.openIds(), config: this.partition.config })
   }
 
   async process(slice: Slice): Promise<void> {
@@ -188,8 +192,21 @@ export class DetectTask implements Task {
       this.#beginCheckpoint()
       await this.#underWay
       this.#checkOwned()
+      this.partition.control(control, offset)
+      return await this.#switched(offset)
     }
     this.partition.control(control, offset)
+  }
+
+  /** Who reads no readings hears here what is in force; what the config no longer looks for has closed by now, and stands before it. */
+  async #switched(offset: number): Promise<void> {
+    const { owned, ports } = this.#parts
+    this.#next = offset + 1
+    await this.#appendMade()
+    this.#checkOwned()
+    await this.sayStand()
+    const { version, hash } = this.partition.config!
+    ports.logger.info({ partition: owned.number, offset, version, hash }, 'a configuration is in force')
   }
 
   /** Of another incarnation: the topic was recreated, or the writer began beside the one that named it and has no say. */
@@ -242,7 +259,7 @@ export class DetectTask implements Task {
     if (this.#failure !== null) throw this.#failure
     const { facts, state, incarnation } = this.partition
     const passed = facts.furthest !== null && incarnation !== '' && this.#next > facts.furthest.offset
-    const open = passed ? this.partition.openIds() : null
+    const open = passed ? { ids: this.partition.openIds(), config: this.partition.config } : null
     if (passed) facts.furthest = null
     this.partition.writeFacts()
     if (state) this.#parts.checkpoint.begin(state.tables)
@@ -258,12 +275,12 @@ export class DetectTask implements Task {
   }
 
   /** Everything up to the cut first: what is open (where readers must hear it again), the incidents, and then pages and header at once. */
-  async #commit(next: number, incarnation: string, open: readonly string[] | null): Promise<void> {
-    const { owned, ports, epoch } = this.#parts
+  async #commit(next: number, incarnation: string, open: Pick<Stand, 'ids' | 'config'> | null): Promise<void> {
+    const { owned, ports } = this.#parts
     const started = ports.clock.monotonic()
     // A task that was let go leaves it to the next takeover: its rows may follow from records that were lost.
-    if (open && !owned.signal.aborted) this.#incidentsNext = await sayOpen(ports.log, owned.number, { incarnation, epoch }, next, open)
-    const incidentsNext = this.#incidentsNext
+    const said = open && !owned.signal.aborted ? await this.#say(next, open) : null
+    const incidentsNext = said ?? this.#incidentsNext
     await this.#incidentsFlushed
     const cut: Cut = {
       next: new Map([
@@ -274,6 +291,16 @@ export class DetectTask implements Task {
     }
     await owned.commit(this.#counted(), cut)
     ports.meters.checkpoint(ports.clock.monotonic() - started)
+  }
+
+  /** The incidents' next offset right behind it; those of later slices may follow by the time it resolves. */
+  async #say(cut: number, stand: Pick<Stand, 'ids' | 'config'>): Promise<number> {
+    const { owned, ports, epoch } = this.#parts
+    const { incarnation } = this.partition
+    const { offset, flushed } = await sayOpen(ports.log, owned.number, { incarnation, epoch, cut, ...stand })
+    const next = offset + 1
+    if (next > this.#incidentsNext) [this.#incidentsNext, this.#incidentsFlushed] = [next, flushed]
+    return next
   }
 
   *#counted() {

@@ -36,7 +36,7 @@ export async function oldestControl(log: Log, partition: number, { from, most }:
 }
 
 /** Null for any other record, and for a damaged one, which detect counts when it comes to it. */
-export function readableControl(value: Uint8Array | null): Control | null {
+function readableControl(value: Uint8Array | null): Control | null {
   if (!value || !isControl(value)) return null
   try {
     return decodeControl(value)

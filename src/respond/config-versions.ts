@@ -1,77 +1,136 @@
-/** Config versions: which config is in force in the readings partitions, and the control records that put a changed one there. */
-import { idOf } from '../core/hash.ts'
-import type { Log } from '../log/log.ts'
-import { readableControl } from '../log/oldest-control.ts'
+/** Config versions: which config detect says is in force in the readings partitions, and the control records that put a changed one there. */
+import { idOf, shortHash } from '../core/hash.ts'
+import type { ConfigView, PartitionConfig } from '../core/standing.ts'
 import type { Deciding } from './deciding.ts'
+import { decided } from './deciding.ts'
 import { enqueue } from './outbox.ts'
+import type { ConfigRow, ConfigSaid, ResponderState } from './state.ts'
 
 /** So often the version in force is written again, that retention never takes the last. */
 const CONFIG_REPEAT_MS = 3_600_000
-/** Records read at once: frames are up to 512 KiB. */
-const LOOK_AT_ONCE = 32
 
-/** What a config record says. */
-export interface ConfigSaid {
-  readonly version: number
-  readonly hash: string
+/** Detect says what a partition obeys: kept, and acted on where it is not what was last written. */
+export function decideSaid(on: Deciding, partition: number, said: ConfigSaid): void {
+  const before = on.state.said.get(String(partition))
+  on.state.said.set(String(partition), said)
+  const row = on.state.config
+  if (!row) {
+    if (on.isAbreast()) decideConfig(on)
+  } else if (isStrange(row, said)) decideConfig(on)
+  // A topic made anew begins with what ingest's file says.
+  else if (before && before.incarnation !== said.incarnation && said.version < row.version) write(on, row, [partition])
+}
+
+/** Beyond what respond remembers to have written: its state was lost or set back, or somebody else writes there. */
+function isStrange(row: ConfigRow, said: ConfigSaid): boolean {
+  return said.version > row.version || (said.version === row.version && said.hash !== row.hash)
 }
 
 /**
- * The newest config record a readings partition keeps; null when it keeps none, or `signal` has aborted.
- * Reads backwards, at worst all the partition keeps: a version below one that stands there would be obeyed by nobody.
+ * At takeover, and whenever something speaks against what was last written: nothing to do, or a new version for all partitions.
+ * Without a version of its own respond waits until it knows what all of them obey: one below theirs would be obeyed by nobody.
  */
-export async function readNewestConfig(log: Log, partition: number, signal: AbortSignal): Promise<ConfigSaid | null> {
-  const { low, high } = await log.bounds('readings', partition)
-  for (let end = high; end > low && !signal.aborted; end -= LOOK_AT_ONCE) {
-    const config = await lastConfigIn(log, partition, Math.max(low, end - LOOK_AT_ONCE), end)
-    if (config) return config
-  }
-  return null
-}
-
-/** Of the offsets [start, end). */
-async function lastConfigIn(log: Log, partition: number, start: number, end: number): Promise<ConfigSaid | null> {
-  let config: ConfigSaid | null = null
-  for (let next = start; next < end; ) {
-    const slice = await log.read('readings', partition, next, end - next)
-    if (!slice) break
-    for (const { value } of slice.records) {
-      const body = readableControl(value)?.body
-      if (body?.kind === 'config') config = { version: body.version, hash: body.hash }
-    }
-    next = slice.next
-  }
-  return config
-}
-
-/** At takeover, with the newest config of each partition that keeps one: nothing to do, or a new version for all of them. */
-export function decideConfig(on: Deciding, newest: readonly ConfigSaid[]): void {
+export function decideConfig(on: Deciding): void {
   const row = on.state.config
-  const found = row ? [row] : newest
-  const version = Math.max(0, ...found.map((config) => config.version))
-  const isInForce = found.length > 0 && found.every((config) => config.hash === on.settingsHash)
-  if (!isInForce) {
-    on.state.record({ at: on.now(), kind: 'decision', device: '', incident: '', action: 'config', reason: `version ${version + 1}, hash ${on.settingsHash}` })
-    writeConfig(on, version + 1)
-  } else {
-    if (!row) on.state.setConfig({ version, hash: on.settingsHash, at: on.now() })
-    on.alarm('config', (row?.at ?? on.now()) + CONFIG_REPEAT_MS)
+  const said = on.state.said.values()
+  if (!row && unheard(on.state, on.partitions).length > 0) return
+  const version = newestVersion(on.state)
+  // A partition that has not come to what was last written may obey anything older.
+  const counts = row ? [row, ...said].filter((one) => one.version === version) : said
+  const other = counts.find(({ hash }) => hash !== on.settingsHash)
+  if (other) {
+    const what = { version: version + 1, hash: on.settingsHash, was: other.version, wasHash: other.hash }
+    on.tell('info', what, `version ${other.version} of the configuration has hash ${shortHash(other.hash)}, this process's file ${shortHash(on.settingsHash)}: version ${version + 1} goes to every partition`)
+    writeVersion(on, version + 1, '')
+  } else if (row && row.version < version) renew(on, version)
+  else {
+    const at = row?.at ?? on.now()
+    if (!row) on.state.setConfig({ version, hash: on.settingsHash, at })
+    on.alarm('config', at + CONFIG_REPEAT_MS)
   }
+}
+
+function newestVersion(state: ResponderState): number {
+  return Math.max(state.config?.version ?? 0, ...state.said.values().map(({ version }) => version))
+}
+
+/** Other rules were put in force while this process leads: a new version where their settings differ from what was last written. */
+export function decideReload(on: Deciding, by: string): void {
+  const row = on.state.config
+  if (row && row.hash !== on.settingsHash) writeVersion(on, newestVersion(on.state) + 1, by)
 }
 
 /** The hour is over. */
 export function decideConfigRepeat(on: Deciding): void {
-  if (on.state.config) writeConfig(on, on.state.config.version)
+  if (on.state.config) renew(on, on.state.config.version)
 }
 
-/** To every partition, under ids that are the same all hour long. */
-function writeConfig(on: Deciding, version: number): void {
+function writeVersion(on: Deciding, version: number, by: string): void {
+  decided(on, { device: '', incident: '', action: 'config', reason: `version ${version}, hash ${on.settingsHash}${by ? ` (asked by ${by})` : ''}` })
+  renew(on, version)
+}
+
+function renew(on: Deciding, version: number): void {
   const at = on.now()
-  const hour = Math.floor(at / CONFIG_REPEAT_MS)
-  on.state.setConfig({ version, hash: on.settingsHash, at })
+  const row = { version, hash: on.settingsHash, at }
+  on.state.setConfig(row)
   on.alarm('config', at + CONFIG_REPEAT_MS)
-  for (let partition = 0; partition < on.partitions; partition++) {
-    const id = idOf('config', version, hour, partition)
-    enqueue(on, { kind: 'control', id, at, tries: 1, due: at, partition, body: { kind: 'config', version, hash: on.settingsHash } })
+  write(on, row, Array.from({ length: on.partitions }, (_, partition) => partition))
+}
+
+/** Under ids that are the same all hour long. */
+function write(on: Deciding, row: ConfigRow, partitions: readonly number[]): void {
+  const at = on.now()
+  const body = { kind: 'config', version: row.version, hash: row.hash } as const
+  for (const partition of partitions) enqueue(on, { kind: 'control', id: idIn(row, partition), at, tries: 1, due: at, partition, body })
+}
+
+function idIn({ version, at }: ConfigRow, partition: number): string {
+  return idOf('config', version, Math.floor(at / CONFIG_REPEAT_MS), partition)
+}
+
+/** A partition's incarnation is known from now on, or another: what waits for it need not wait longer. */
+export function hurryControls(on: Deciding, partition: number): void {
+  for (const entry of on.state.outbox.values())
+    if (entry.kind === 'control' && entry.partition === partition && entry.due > on.now()) on.alarm(`outbox/${entry.id}`, on.now())
+}
+
+/** Partitions of which nobody has said yet what respond has to know: the incarnation, and before the first version of its own the config. */
+export function unheard(state: ResponderState, partitions: number): number[] {
+  const numbers = Array.from({ length: partitions }, (_, partition) => partition)
+  return numbers.filter((partition) => !(state.config ? state.marks : state.said).has(String(partition)))
+}
+
+/** How far each partition is with the version last written, as the committed state has it. */
+export class ConfigProgress {
+  private readonly state: ResponderState
+  private readonly partitions: number
+  private ids: { readonly row: ConfigRow; readonly of: readonly string[] } | null = null
+
+  constructor(state: ResponderState, partitions: number) {
+    this.state = state
+    this.partitions = partitions
+  }
+
+  /** Null before any was written or found. */
+  view(): ConfigView | null {
+    const row = this.state.config
+    if (!row) return null
+    const ids = this.idsOf(row)
+    return { version: row.version, hash: row.hash, partitions: ids.map((id, partition) => this.partition(row, partition, id)) }
+  }
+
+  private partition(row: ConfigRow, partition: number, id: string): PartitionConfig {
+    const said = this.state.said.get(String(partition))
+    const position = said && said.offset >= 0 ? said.offset : null
+    const about = { partition, version: said?.version ?? null, position }
+    if (said && said.version >= row.version) return { ...about, state: 'switched' }
+    if (!this.state.outbox.has(id)) return { ...about, state: 'written' }
+    return { ...about, state: this.state.marks.has(String(partition)) ? 'pending' : 'unknown' }
+  }
+
+  private idsOf(row: ConfigRow): readonly string[] {
+    if (this.ids?.row !== row) this.ids = { row, of: Array.from({ length: this.partitions }, (_, partition) => idIn(row, partition)) }
+    return this.ids.of
   }
 }

@@ -15,20 +15,21 @@ const NEVER_ASKED: EnforcementRow = { asked: 'on', reason: '', by: '', since: nu
 
 /** What is in force now. An `off` counts from when it is read, before it is decided and durable: to hold back is never wrong. */
 export class Switch {
-  private readonly policy: ResponsePolicy
+  private readonly policy: () => ResponsePolicy
   private readonly state: ResponderState
   /** The last `off` heard and not decided, and its offset. */
   private waiting: { readonly offset: number; readonly request: Request } | null = null
   private durable: 'on' | 'off' = 'off'
 
-  constructor(policy: ResponsePolicy, state: ResponderState) {
+  /** `policy`: as it is at the moment. */
+  constructor(policy: () => ResponsePolicy, state: ResponderState) {
     this.policy = policy
     this.state = state
   }
 
   /** For decisions, which become durable together with what is in force. */
   isOn(): boolean {
-    return !this.waiting && inForce(this.policy, this.state) === 'on'
+    return !this.waiting && inForce(this.policy(), this.state) === 'on'
   }
 
   /** For effects: an `on` counts once it is durable. */
@@ -49,7 +50,7 @@ export class Switch {
   /** What is in force is durable, and all requests before this offset are decided. */
   committed(next: number): void {
     if (this.waiting && this.waiting.offset < next) this.waiting = null
-    this.durable = inForce(this.policy, this.state)
+    this.durable = inForce(this.policy(), this.state)
   }
 }
 
@@ -71,7 +72,7 @@ export function decideEnforcement(on: Deciding, request: Request): void {
   if (releases) on.alarm('releases', on.now())
 }
 
-/** At takeover: the config may say other than when people were last told. */
+/** At takeover and reload: the config may say other than when people were last told. */
 export function decideSwitchAtStart(on: Deciding): void {
   const row = on.state.enforcement ?? NEVER_ASKED
   const state = inForce(on.policy, on.state)

@@ -9,13 +9,15 @@ import type { IncidentRecord } from '../log/revision.ts'
 import type { Clock } from '../ops/clock.ts'
 import { delay } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
+import { decideSaid, hurryControls } from './config-versions.ts'
 import { decideChange } from './decisions.ts'
 import type { Deciding } from './deciding.ts'
 import type { Desk } from './desk.ts'
 import type { Switch } from './enforcement.ts'
-import type { Change, IncidentReader } from './incident-reader.ts'
+import type { Change, IncidentReader, Mark } from './incident-reader.ts'
 import { mutedBy } from './muters.ts'
 import { decideRequest } from './requests.ts'
+import type { ConfigSaid } from './state.ts'
 
 const TOPICS = ['incidents', 'requests'] as const
 type Topic = (typeof TOPICS)[number]
@@ -39,6 +41,8 @@ const LOOK_AGAIN_MS = 1_000
 
 export class Intake {
   private readonly options: IntakeOptions
+  /** Aborts once more incidents are decided on. */
+  private further = new AbortController()
 
   constructor(options: IntakeOptions) {
     this.options = options
@@ -63,7 +67,8 @@ export class Intake {
     const { log, clock, signal } = this.options
     const ends = await Promise.all(Array.from({ length: log.partitions }, async (_, partition) => (await log.bounds('incidents', partition)).high))
     for (const [partition, end] of ends.entries())
-      while (!signal.aborted && (await this.isBehind(partition, end))) await delay(clock, LOOK_AGAIN_MS, signal)
+      while (!signal.aborted && (await this.isBehind(partition, end)))
+        await delay(clock, LOOK_AGAIN_MS, AbortSignal.any([signal, this.further.signal]))
   }
 
   private async isBehind(partition: number, end: number): Promise<boolean> {
@@ -136,6 +141,8 @@ export class Intake {
       const closing = one?.kind === 'revision' ? last.get(one.incident.id) : undefined
       if (one) this.decideIncident(slice.partition, one, record, closing?.isClosed === true && closing.offset > record.offset)
     })
+    this.further.abort()
+    this.further = new AbortController()
   }
 
   private async take(topic: Topic, slice: Slice, decide: (record: StoredRecord) => void): Promise<void> {
@@ -170,13 +177,18 @@ export class Intake {
   private decideIncident(partition: number, said: IncidentRecord, record: StoredRecord, closesLater: boolean): void {
     const { on, reader } = this.options
     const since = said.kind === 'revision' ? said.arrival : record.time
+    const before = reader.mark(partition)
     for (const change of reader.apply(partition, said, record.time)) {
       const silencedBy = mutedBy(on.state.silences.values(), change.incident, on.now())
       on.afterCommit(() => this.tell(change, since, silencedBy))
       decideChange(on, change, { since, closesLater, silencedBy, after: '' })
     }
     const mark = reader.mark(partition)
-    if (mark) on.state.marks.set(String(partition), mark)
+    if (!mark) return
+    on.state.marks.set(String(partition), mark)
+    const config = configOf(said, mark)
+    if (config) decideSaid(on, partition, config)
+    if (mark.incarnation !== before?.incarnation) hurryControls(on, partition)
   }
 
   private tell({ kind, incident }: Change, since: number, silencedBy: readonly string[]): void {
@@ -194,6 +206,13 @@ export class Intake {
     on.afterCommit(() => on.meters.drops.add(lost, { stage: 'respond', reason: 'retention' }))
     on.state.record({ at: on.now(), kind: 'note', device: '', incident: '', action: 'loss', reason: `retention took ${lost} records of ${place} unread` })
   }
+}
+
+/** The config that a record says is in force; null where it says none, or its owner is gone. */
+export function configOf(record: IncidentRecord, mark: Mark): ConfigSaid | null {
+  if (record.kind !== 'opened' || !record.config) return null
+  const { incarnation, epoch } = record.stamp
+  return incarnation === mark.incarnation && epoch === mark.epoch ? { ...record.config, incarnation } : null
 }
 
 /** The request, where it says off; null also for what can't be read: whoever decides on it counts it. */

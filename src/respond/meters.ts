@@ -11,6 +11,7 @@ export interface Meters {
   readonly leases: Gauge
   readonly outbox: Gauge
   readonly openIncidents: Gauge
+  readonly unanswered: Gauge
   readonly enforcement: Gauge
   readonly waiting: Gauge
   readonly silences: Gauge
@@ -28,6 +29,7 @@ export function respondMeters(metrics: Metrics): Meters {
     leases: metrics.gauge('picket_leases', 'Devices quarantined or being released'),
     outbox: metrics.gauge('picket_outbox', 'Effects decided and without an outcome'),
     openIncidents: metrics.gauge('picket_incidents_open', 'Incidents respond holds open'),
+    unanswered: metrics.gauge('picket_quarantine_unanswered_seconds', 'For how long the oldest quarantine that was sent has no final answer of its device; 0: none waits'),
     enforcement: metrics.gauge('picket_enforcement', '1 while devices may be quarantined, 0 while enforcement is off or another process leads respond'),
     waiting: metrics.gauge('picket_quarantines_waiting', 'Incidents whose quarantine is held back and tried again'),
     silences: metrics.gauge('picket_silences', 'Silences in force'),

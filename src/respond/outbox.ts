@@ -78,6 +78,12 @@ export function isQuarantine(entry: OutboxEntry): boolean {
   return entry.kind === 'command' && entry.command.kind === 'quarantine'
 }
 
+/** How long the oldest quarantine that reached the broker has been without its device's last word at `now`, ms; 0: none has. */
+export function unansweredMs(entries: readonly OutboxEntry[], now: number): number {
+  const waiting = entries.filter((entry) => entry.kind === 'command' && entry.sent && isQuarantine(entry))
+  return waiting.reduce((longest, { at }) => Math.max(longest, now - at), 0)
+}
+
 /** What a device answered. */
 export function decideAck(on: Deciding, ack: Ack): void {
   const waiting = on.state.outbox.get(ack.id)

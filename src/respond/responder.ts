@@ -1,7 +1,7 @@
 /** Respond: policy over incidents. Leads by `log.lead('respond', owned => responder.run(owned), signal)`; a leadership is a `Term`. */
 import { partitionOf } from '../core/hash.ts'
 import type { ResponsePolicy, Settings } from '../core/settings.ts'
-import type { Standing } from '../core/standing.ts'
+import type { ConfigView, Standing } from '../core/standing.ts'
 import type { Log, Owned } from '../log/log.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
@@ -13,6 +13,7 @@ import type { Enforcer } from './enforcer.ts'
 import { respondMeters } from './meters.ts'
 import type { Meters } from './meters.ts'
 import type { Notifier } from './notifier.ts'
+import type { Rules } from './rules.ts'
 import { Term } from './term.ts'
 
 export interface ResponderOptions {
@@ -40,6 +41,11 @@ export interface Responder {
   readiness(): string[]
   /** Null while another process leads, or this one does not know yet. */
   standing(): Standing | null
+  /**
+   * Puts other rules in force, from the next leadership on where another process leads; `by` stands in the ledger. Resolves once durable, with what is
+   * written to the partitions; null: another process leads. Rejects, and keeps the old, while it is not known what the partitions obey, or with what ended the leadership.
+   */
+  reload(rules: Rules, by: string): Promise<ConfigView | null>
   /** Sets the gauges that are read rather than counted. */
   measure(): Promise<void>
 }
@@ -49,6 +55,8 @@ export function createResponder(options: ResponderOptions): Responder {
   const meters = respondMeters(options.metrics)
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const partitionFor = options.partitionFor ?? ((device) => partitionOf(device, partitions))
+  const { settings, settingsHash, policy, notifiers } = options
+  let rules: Rules = { settings, settingsHash, policy, notifiers }
   let term: Term | null = null
   options.enforcer.onAck(async (ack) => {
     if (term) await term.ack(ack)
@@ -56,7 +64,7 @@ export function createResponder(options: ResponderOptions): Responder {
   })
   return {
     async run(owned) {
-      const current = new Term({ ...options, meters, limits, partitionFor, owned })
+      const current = new Term({ ...options, rules, meters, limits, partitionFor, owned })
       term = current
       try {
         await current.run()
@@ -69,13 +77,18 @@ export function createResponder(options: ResponderOptions): Responder {
     },
     readiness: () => term?.readiness() ?? [],
     standing: () => term?.standing() ?? null,
+    async reload(next, by) {
+      const view = term ? await term.reload(next, by) : null
+      rules = next
+      return view
+    },
     measure: async () => term?.measure(),
   }
 }
 
 /** What another process knows now is not shown here as it once was. */
-function letGo({ enforcement, lag }: Meters, partitions: number): void {
-  enforcement.set(0)
+function letGo({ enforcement, lag, unanswered, waiting, silences, leases, outbox, openIncidents }: Meters, partitions: number): void {
+  for (const gauge of [enforcement, unanswered, waiting, silences, leases, outbox, openIncidents]) gauge.set(0)
   for (const topic of ['incidents', 'requests'])
     for (let partition = 0; partition < partitions; partition++) lag.set(0, { topic, partition: String(partition) })
 }

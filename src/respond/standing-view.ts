@@ -1,5 +1,6 @@
 /** What the API shows of respond: as it stood after the last commit, so that nothing is shown that may never have been. */
 import type { EnforcementView, Silence, Standing } from '../core/standing.ts'
+import { ConfigProgress } from './config-versions.ts'
 import type { Deciding } from './deciding.ts'
 import type { Switch } from './enforcement.ts'
 import { begunLately } from './governor.ts'
@@ -9,12 +10,14 @@ import type { ResponderState } from './state.ts'
 export class StandingView {
   private readonly on: Deciding
   private readonly enforcement: Switch
+  private readonly progress: ConfigProgress
   private latest: Standing | null = null
   private pace: ResponderState['pace'] = []
 
   constructor(on: Deciding, enforcement: Switch) {
     this.on = on
     this.enforcement = enforcement
+    this.progress = new ConfigProgress(on.state, on.partitions)
   }
 
   /** Null before the first commit. */
@@ -33,6 +36,7 @@ export class StandingView {
     const silences: readonly Silence[] = state.silences.values().filter(({ until }) => until > at)
     this.pace = state.pace
     this.latest = {
+      config: this.progress.view(),
       enforcement: this.enforcementNow(),
       quarantines: { active: state.leases.size, atOnce, lastMinute: 0, perMinute, waiting: state.incidents.waitingCount },
       silences,

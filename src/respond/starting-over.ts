@@ -5,6 +5,7 @@ import type { Log, StoredRecord } from '../log/log.ts'
 import { decodeIncidentRecord } from '../log/revision.ts'
 import type { Deciding } from './deciding.ts'
 import type { IncidentReader } from './incident-reader.ts'
+import { configOf } from './intake.ts'
 import { parseLine } from './ledger.ts'
 import type { Line } from './ledger.ts'
 
@@ -57,7 +58,11 @@ export async function knowIncidents(log: Log, on: Deciding, reader: IncidentRead
 
 function take(on: Deciding, reader: IncidentReader, partition: number, { value, time }: StoredRecord): void {
   try {
-    reader.apply(partition, decodeIncidentRecord(value ?? new Uint8Array()), time)
+    const record = decodeIncidentRecord(value ?? new Uint8Array())
+    reader.apply(partition, record, time)
+    const mark = reader.mark(partition)
+    const config = mark && configOf(record, mark)
+    if (config) on.state.said.set(String(partition), config)
   } catch (error) {
     if (!isPipelineError(error, 'BAD_RECORD')) throw error
     on.meters.drops.add(1, { stage: 'respond', reason: 'bad-record' })

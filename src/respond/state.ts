@@ -4,6 +4,7 @@ import { errorText, PipelineError } from '../core/errors.ts'
 import type { Position } from '../core/position.ts'
 import type { Silence } from '../core/standing.ts'
 import type { Offsets, Write } from '../log/log.ts'
+import type { ConfigInForce } from '../log/revision.ts'
 import type { Command, Lease } from './enforcer.ts'
 import type { Mark } from './incident-reader.ts'
 import { appendLine, EMPTY_LEDGER } from './ledger.ts'
@@ -123,6 +124,11 @@ export interface ConfigRow {
   readonly at: number
 }
 
+/** `config/PARTITION`: what detect said last that a partition obeys. */
+export interface ConfigSaid extends ConfigInForce {
+  readonly incarnation: string
+}
+
 /** Ids of requests remembered, so that a repeat acts once. */
 const REQUESTS_KEPT = 1_000
 
@@ -138,6 +144,8 @@ export class ResponderState {
   readonly owed = new Rows<OwedRow>('owed/', this.dirty)
   /** By partition. */
   readonly marks = new Rows<Mark>('mark/', this.dirty)
+  /** By partition. */
+  readonly said = new Rows<ConfigSaid>('config/', this.dirty)
   /** Next offset by TOPIC/PARTITION. */
   readonly offsets = new Rows<number>('offset/', this.dirty)
   private readonly requests = new Rows<number>('request/', this.dirty)
@@ -147,7 +155,7 @@ export class ResponderState {
   /** Takes a row as it stands in the log. Throws BAD_RECORD. */
   restore(key: string, value: Uint8Array): void {
     const row = parseRow(key, value)
-    const prefixed = [this.leases, this.incidents, this.outbox, this.silences, this.owed, this.marks, this.offsets, this.requests]
+    const prefixed = [this.leases, this.incidents, this.outbox, this.silences, this.owed, this.marks, this.said, this.offsets, this.requests]
     if (!prefixed.some((rows) => rows.restore(key, row))) this.single.restore(key, row)
   }
 

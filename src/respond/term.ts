@@ -1,36 +1,37 @@
 /** A term: one leadership of respond, from its takeover to its end. What it knows is its own; the next one reads it from the log again. */
-import { isPipelineError } from '../core/errors.ts'
+import { isPipelineError, PipelineError } from '../core/errors.ts'
 import { FLEET_PARTITION } from '../core/request.ts'
-import type { Standing } from '../core/standing.ts'
+import type { ConfigView, Standing } from '../core/standing.ts'
 import { offsetKey } from '../log/log.ts'
 import type { Log, Owned } from '../log/log.ts'
-import { oldestControl } from '../log/oldest-control.ts'
 import type { Clock } from '../ops/clock.ts'
 import { delay } from '../ops/clock.ts'
 import type { Logger } from '../ops/logger.ts'
 import { QuietLog } from '../ops/quiet-log.ts'
 import { Alarms } from './alarms.ts'
-import { decideConfig, decideConfigRepeat, readNewestConfig } from './config-versions.ts'
-import type { ConfigSaid } from './config-versions.ts'
+import { decideConfig, decideConfigRepeat, decideReload, unheard } from './config-versions.ts'
 import { decideWaiting } from './decisions.ts'
 import type { Deciding } from './deciding.ts'
 import { Desk } from './desk.ts'
-import { Effects, laneOf, NAMED_WITHIN } from './effects.ts'
-import type { EffectPorts } from './effects.ts'
+import { Effects, laneOf } from './effects.ts'
+import type { EffectPorts, Heard } from './effects.ts'
 import { decideReleases, decideSwitchAtStart, Switch } from './enforcement.ts'
 import type { Ack } from './enforcer.ts'
 import { IncidentReader } from './incident-reader.ts'
 import { Intake } from './intake.ts'
 import { Lanes } from './lanes.ts'
 import { decideLeaseAtStart, decideLeaseEnd } from './leases.ts'
-import { answerMs, decideAck, decideAttempt, decideOutcome, isQuarantine } from './outbox.ts'
+import { answerMs, decideAck, decideAttempt, decideOutcome, isQuarantine, unansweredMs } from './outbox.ts'
+import type { Rules } from './rules.ts'
 import { decideSilenceEnd } from './silences.ts'
 import { StandingView } from './standing-view.ts'
 import { knowIncidents, newestLine, setBack } from './starting-over.ts'
 import { ResponderState } from './state.ts'
 import type { LeaseRow, OutboxEntry } from './state.ts'
 
-export interface TermOptions extends EffectPorts, Pick<Deciding, 'limits' | 'policy' | 'random' | 'meters' | 'partitionFor'> {
+export interface TermOptions extends Pick<EffectPorts, 'enforcer'>, Pick<Deciding, 'limits' | 'random' | 'meters' | 'partitionFor'> {
+  /** At its beginning. */
+  readonly rules: Rules
   readonly log: Log
   readonly clock: Clock
   readonly logger: Logger
@@ -40,7 +41,6 @@ export interface TermOptions extends EffectPorts, Pick<Deciding, 'limits' | 'pol
 /** Decisions in one commit. */
 const DECISIONS_AT_ONCE = 256
 const ASSERT_MS = 300_000
-const LOOK_AGAIN_MS = 1_000
 /** That a notifier fails is told so seldom, ms. */
 const QUIET_MS = 60_000
 /** What is under way at a stop may take so long to tell its outcome. */
@@ -60,25 +60,31 @@ export class Term {
   private readonly view: StandingView
   private readonly on: Deciding
   private readonly roomFor: (() => void)[] = []
+  private rules: Rules
   private isAbreast = false
-  private stage: 'restoring' | 'unconfigured' | 'working' = 'restoring'
+  private isRestored = false
 
   constructor(options: TermOptions) {
     this.options = options
+    this.rules = options.rules
     this.desk = new Desk({ batch: DECISIONS_AT_ONCE, commit: () => this.commit() })
     this.alarms = new Alarms(options.clock, (key) => this.desk.post(() => this.ring(key)))
-    this.effects = new Effects(options)
+    this.effects = new Effects({ log: options.log, enforcer: options.enforcer, rules: () => this.rules, heard: (partition) => this.heard(partition) })
     this.reader = new IncidentReader({
       mostOpen: options.limits.incidents,
       remark: (reason) => options.meters.drops.add(1, { stage: 'respond', reason }),
     })
-    const { log, logger, settings, settingsHash, policy, limits, random, meters, partitionFor } = options
-    this.enforcement = new Switch(policy, this.state)
+    const { log, logger, limits, random, meters, partitionFor } = options
+    const rules = () => this.rules
+    this.enforcement = new Switch(() => this.rules.policy, this.state)
     const tell: Deciding['tell'] = (level, fields, message) => this.desk.afterCommit(() => logger[level](fields, message))
     const quietly = { info: tell.bind(null, 'info'), warn: tell.bind(null, 'warn') }
     this.on = {
-      state: this.state, settings, settingsHash, policy, limits, random, meters, partitionFor,
-      notifiers: options.notifiers.map(({ name, gatherMs = 0 }) => ({ name, gatherMs })),
+      get settings() { return rules().settings },
+      get settingsHash() { return rules().settingsHash },
+      get policy() { return rules().policy },
+      get notifiers() { return rules().notifiers.map(({ name, gatherMs = 0 }) => ({ name, gatherMs })) },
+      state: this.state, limits, random, meters, partitionFor,
       partitions: log.partitions,
       now: () => options.clock.now(),
       alarm: (key, at) => (at === null ? this.alarms.clear(key) : this.alarms.set(key, at)),
@@ -111,8 +117,10 @@ export class Term {
   /** Reasons why not all is well. */
   readiness(): string[] {
     const reasons: string[] = []
-    if (this.stage === 'restoring') reasons.push('respond: reading its state')
-    if (this.stage === 'unconfigured') reasons.push('respond: no configuration in readings/0')
+    const unheardOf = this.isRestored ? unheard(this.state, this.options.log.partitions) : []
+    if (!this.isRestored) reasons.push('respond: reading its state')
+    else if (unheardOf.length > 0) reasons.push(`respond: no detect has said which configuration ${placesText(unheardOf)} ${unheardOf.length === 1 ? 'has' : 'have'}`)
+    else if (!this.state.config) reasons.push('respond: reading the incidents of before')
     if (this.isFull()) reasons.push(`respond: outbox full, ${this.commandsWaiting()} commands and records wait; incidents are not read until they drain`)
     return reasons
   }
@@ -136,7 +144,28 @@ export class Term {
   /** Also what is so before a commit says it. */
   measure(): Promise<void> {
     this.options.meters.enforcement.set(this.enforcement.mayLeave() ? 1 : 0)
+    this.options.meters.unanswered.set(unansweredMs(this.state.outbox.values(), this.on.now()) / 1000)
     return this.intake.measure()
+  }
+
+  /** See `Responder.reload`. */
+  async reload(rules: Rules, by: string): Promise<ConfigView> {
+    if (!this.isRestored || !this.state.config) throw new PipelineError('UNAVAILABLE', `nothing was reloaded, ${this.readiness()[0] ?? 'respond has just begun'}`)
+    await this.desk.decide(() => {
+      const before = this.rules
+      this.rules = rules
+      decideReload(this.on, by)
+      if (before.policy.enforcement !== rules.policy.enforcement) decideSwitchAtStart(this.on)
+      for (const row of this.state.leases.values()) if (row.state === 'active') decideLeaseAtStart(this.on, row)
+      this.on.alarm('waiting', this.on.now())
+    })
+    return this.view.shown!.config!
+  }
+
+  private heard(partition: number): Heard | null {
+    const mark = this.state.marks.get(String(partition))
+    const said = this.state.said.get(String(partition))
+    return mark ? { incarnation: mark.incarnation, offset: said?.incarnation === mark.incarnation ? said.offset : -1 } : null
   }
 
   private async restore(): Promise<void> {
@@ -147,6 +176,7 @@ export class Term {
     await this.intake.catchUp()
     for (const key of this.state.marks.keys()) this.reader.restoreMark(Number(key), this.state.marks.get(key)!)
     for (const row of this.state.incidents.values()) this.reader.restoreOpen(row)
+    this.isRestored = true
   }
 
   /** A state that was set back by damage, or is gone, would begin the chain again in its middle. */
@@ -178,7 +208,6 @@ export class Term {
       guard(this.intake.incidents()),
       guard(this.intake.requests()),
       guard(this.comeAbreast()),
-      guard(this.watchConfig()),
     ])
     this.alarms.clearAll()
     await Promise.race([this.lanes.close(), delay(this.options.clock, DRAIN_MS, finished.signal)])
@@ -190,6 +219,7 @@ export class Term {
   /** Leases that ended meanwhile end first, so that no device is quarantined by an expired command; then all else goes on. */
   private takeOver(): void {
     decideSwitchAtStart(this.on)
+    if (this.state.config) decideConfig(this.on)
     for (const row of this.state.leases.values()) if (row.state === 'active') decideLeaseAtStart(this.on, row)
     for (const entry of this.state.outbox.values()) {
       // It was never begun, and may gather more.
@@ -208,6 +238,7 @@ export class Term {
     await this.intake.abreast()
     this.desk.post(() => {
       this.isAbreast = true
+      if (!this.state.config) decideConfig(this.on)
       for (const { id, until } of this.state.silences.values()) this.on.alarm(`silence/${id}`, until)
       this.on.alarm('waiting', this.on.now())
     })
@@ -274,26 +305,6 @@ export class Term {
     if (!this.isFull()) for (const go of this.roomFor.splice(0)) go()
   }
 
-  /** Looks until the partitions say which config is in force; nothing else waits for it. */
-  private async watchConfig(): Promise<void> {
-    if (this.state.config) return this.knowConfig([])
-    this.stage = 'unconfigured'
-    const { log, clock } = this.options
-    const { signal } = this.stop
-    while (!signal.aborted && !(await oldestControl(log, 0, { most: NAMED_WITHIN }))) await delay(clock, LOOK_AGAIN_MS, signal)
-    const newest: ConfigSaid[] = []
-    for (let partition = 0; partition < log.partitions; partition++) {
-      const config = await readNewestConfig(log, partition, signal)
-      if (config) newest.push(config)
-    }
-    if (!signal.aborted) await this.knowConfig(newest)
-  }
-
-  private async knowConfig(newest: readonly ConfigSaid[]): Promise<void> {
-    await this.desk.decide(() => decideConfig(this.on, newest))
-    this.stage = 'working'
-  }
-
   /** While enforcement is off quarantines wait without end, and more don't come: people are to be told all the same. */
   private isFull(): boolean {
     return this.enforcement.isOn() && this.commandsWaiting() >= this.options.limits.outbox
@@ -317,3 +328,11 @@ export class Term {
   }
 }
 
+/** Partitions named in a reason. */
+const PLACES_NAMED = 4
+
+function placesText(partitions: readonly number[]): string {
+  const named = partitions.slice(0, PLACES_NAMED).map((partition) => `readings/${partition}`)
+  const more = partitions.length - named.length
+  return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}

@@ -60,6 +60,46 @@ describe('a repeat', () => {
   })
 })
 
+describe('a retained message', () => {
+  const flags = FLAG_RETAIN
+
+  it('is history: counted, and neither scored nor learnt', () => {
+    const bench = new Bench(settingsOf())
+    bench.send('d', { a: 1 }, { time: START })
+    const learnt = bench.baseline('d', 'a')
+    bench.now += 1_000
+    bench.send('d', { a: 2 }, { time: START + 1, flags })
+    bench.send('d', { a: 3 }, { flags })
+    expect(leftOut(bench).retained).toBe(2)
+    expect(bench.baseline('d', 'a')).toEqual(learnt)
+    expect(bench.view('d')).toMatchObject({ lastSeen: START, metrics: { a: 1 } })
+  })
+
+  it('makes no device known', () => {
+    const bench = new Bench(settingsOf())
+    bench.send('d', { a: 1 }, { time: START, flags })
+    expect(bench.view('d')).toBeNull()
+  })
+
+  it('does not take the place of the message it is a copy of', () => {
+    const bench = new Bench(settingsOf())
+    bench.send('d', { a: 1 }, { time: START, payload: 7, flags })
+    bench.send('d', { a: 1 }, { time: START, payload: 7, flags: FLAG_DUP })
+    expect(seen(bench, 'd')).toEqual({ a: 1 })
+  })
+
+  it('is no heartbeat: the device stays silent', () => {
+    const settings = settingsOf({ classes: { default: classOf({ heartbeatMs: 20_000 }) }, detectors: ['silence'] })
+    const bench = new Bench(settings)
+    bench.send('d', { a: 1 })
+    for (let i = 0; i < 12; i++) {
+      bench.tick(10)
+      bench.send('d', { a: 1 }, { flags })
+    }
+    expect(bench.open('d', 'silence')).toMatchObject({ device: 'd', state: 'open' })
+  })
+})
+
 describe('a message older than its series’ last', () => {
   it('is late: counted, and not taken', () => {
     const bench = new Bench(settingsOf())

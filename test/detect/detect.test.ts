@@ -90,6 +90,15 @@ describe('the gauges', () => {
     expect(worker.counts.of('picket_devices', { partition: '0' })).toBe(1)
     expect(worker.counts.of('picket_state_bytes', { partition: '0' })).toBeGreaterThan(1_000)
   })
+
+  it('say which partitions are its own', async () => {
+    const { stage, worker } = await configured()
+    await worker.detect.measure()
+    expect(worker.counts.of('picket_partition_owned', { partition: '0' })).toBe(1)
+    await stage.end(worker)
+    await worker.detect.measure()
+    expect(worker.counts.of('picket_partition_owned', { partition: '0' })).toBe(0)
+  })
 })
 
 describe('the counters', () => {

@@ -51,12 +51,12 @@ describe.each(SEEDS)('the story of seed %i', (seed) => {
   })
 })
 
-/** Rows of open incidents bear their id in name and body; the id comes from the place that opened them. */
+/** Rows of open incidents bear their id in name and body; the id comes from the place that opened them. The task's row knows where its config stands. */
 function placeless({ rows, revisions }: Outcome): Map<string, string> {
   const ids = revisions.filter(({ incident }) => incident.revision === 1).map(({ incident }) => incident.id)
   return new Map([...rows].map(([name, text]) => [replaced(name, ids), replaced(text, ids)]))
 }
 
 function replaced(text: string, ids: readonly string[]): string {
-  return text.replace(/[0-9a-f]{24}/g, (found) => (ids.includes(found) ? `incident ${ids.indexOf(found)}` : found))
+  return text.replace(/"offset":\d+/, '').replace(/[0-9a-f]{24}/g, (found) => (ids.includes(found) ? `incident ${ids.indexOf(found)}` : found))
 }

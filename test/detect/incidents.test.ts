@@ -7,12 +7,13 @@ import { course, Incidents, type Judgement } from '../../src/detect/incidents.ts
 import { Table } from '../../src/detect/table.ts'
 import { START } from './fleet.ts'
 
+const CONFIG = { version: 3, hash: 'of 3' }
 const PUMP = { device: 'pump-1', class: 'pump', labels: { site: 'north' } }
 
 function setUp(capacity = 8) {
   const table = new Table('incident', capacity, [course], () => {})
   const made: { position: Position; incident: Incident }[] = []
-  const watch = () => new Incidents(table, { incarnation: 'first', partition: 3 }, (position, incident) => made.push({ position, incident }))
+  const watch = () => new Incidents(table, { incarnation: 'first', partition: 3, config: CONFIG }, (position, incident) => made.push({ position, incident }))
   let offset = 0
   const judge = (incidents: Incidents, excess: number, fields: Partial<Judgement> = {}, subject = PUMP) =>
     incidents.judge(subject, {
@@ -38,7 +39,7 @@ describe('an incident', () => {
         incident: {
           id: idOf('first', 3, 1, 0, 'pump-1', 'telemetry'), revision: 1, device: 'pump-1', class: 'pump', labels: { site: 'north' },
           cause: 'telemetry', severity: 'warning', state: 'open', openedAt: START + 1, updatedAt: START + 1, closedAt: null, closedBy: null,
-          surprise: 4, summary: 'odd by 0', votes: [],
+          surprise: 4, summary: 'odd by 0', votes: [], config: CONFIG,
         },
       },
     ])

@@ -6,7 +6,7 @@ import type { CheckpointPace } from '../../src/detect/task.ts'
 import { type Control, encodeControl } from '../../src/log/control.ts'
 import { encodeFrame, type Frame } from '../../src/log/frame.ts'
 import { type Faults, MemoryCluster, type MemoryLog, type SlicePolicy } from '../../src/log/memory.ts'
-import { decodeIncidentRecord } from '../../src/log/revision.ts'
+import { decodeIncidentRecord, type IncidentRecord } from '../../src/log/revision.ts'
 import { ManualClock } from '../clock.ts'
 import { rowsOf } from '../rows.ts'
 import { Counts, Lines, START } from './fleet.ts'
@@ -29,7 +29,11 @@ export interface Outcome {
   readonly rows: Map<string, string>
   /** As a reader of the incidents takes them, in order. */
   readonly revisions: { readonly stamp: Omit<Stamp, 'epoch'>; readonly arrival: number; readonly incident: Incident }[]
+  /** All that stands in the incidents, in order. */
+  readonly records: readonly IncidentRecord[]
   readonly takeovers: number
+  /** On the log, of all processes. */
+  readonly operations: number
   readonly counts: Counts
 }
 
@@ -43,7 +47,8 @@ export async function run(entries: readonly Entry[], options: RunOptions = {}): 
   let working: MemoryLog | undefined
   let operations = 0
   const fail: Faults['fail'] = (operation) => {
-    if (options.crashAt?.(operations++)) working?.crash()
+    const at = operations++
+    if (options.crashAt?.(at)) working?.crash()
     return options.faults?.fail?.(operation)
   }
   const cluster = new MemoryCluster({ clock, faults: { ...options.faults, fail }, slices: options.slices ?? ((available) => available), takeoverMs: 5 })
@@ -63,17 +68,17 @@ export async function run(entries: readonly Entry[], options: RunOptions = {}): 
     stop.abort()
     await clock.advance(1_000)
     if (!log.live) continue
-    return { rows: rowsOf(cluster.dump('state', 0)), revisions: heard(cluster), takeovers, counts }
+    const records = cluster.dump('incidents', 0).map(({ value }) => decodeIncidentRecord(value!))
+    return { rows: rowsOf(cluster.dump('state', 0)), revisions: heard(records), records, takeovers, operations, counts }
   }
   throw new Error('the log was never worked through')
 }
 
 /** DESIGN.md section 2, "Readers of incidents": what is at or below the mark or bears an older epoch is dropped. */
-function heard(cluster: MemoryCluster): Outcome['revisions'] {
+function heard(records: readonly IncidentRecord[]): Outcome['revisions'] {
   const taken: Outcome['revisions'] = []
   let mark: Stamp | null = null
-  for (const { value } of cluster.dump('incidents', 0)) {
-    const record = decodeIncidentRecord(value!)
+  for (const record of records) {
     if (record.kind !== 'revision') continue
     const { stamp, arrival, incident } = record
     if (mark && (stamp.epoch < mark.epoch || compareStamps(stamp, mark) <= 0)) continue

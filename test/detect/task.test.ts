@@ -45,8 +45,8 @@ describe('a takeover', () => {
     await stage.clock.advance(10)
     await stage.crash(first)
     await stage.work(ALWAYS)
-    expect(stage.story()).toEqual(['2 opened 0', '2 d limit 1 open', '3 opened 0', '3 d limit 1 open', '3 opened 1'])
-    const [, before, said, again, saidAgain] = stage.incidents()
+    expect(stage.story()).toEqual(['1 opened 0', '2 opened 0', '2 d limit 1 open', '3 opened 0', '3 d limit 1 open', '3 opened 1'])
+    const [, , before, said, again, saidAgain] = stage.incidents()
     expect(again).toEqual({ ...before, stamp: { ...before!.stamp, epoch: 3 } })
     expect(said!.stamp.position).toEqual({ offset: 0, index: 4096 })
     expect(saidAgain!.stamp.position).toEqual({ offset: 1, index: 4096 })
@@ -61,7 +61,7 @@ describe('a takeover', () => {
     await stage.work(ALWAYS)
     await stage.send('d', { x: 9 })
     await stage.clock.advance(10)
-    expect(stage.story()).toEqual(['1 d limit 1 open', '2 opened 1'])
+    expect(stage.story()).toEqual(['1 opened 0', '1 d limit 1 open', '2 opened 1'])
   })
 
   it('goes on from the last cut', async () => {
@@ -107,11 +107,11 @@ describe('a checkpoint', () => {
     await stage.send('d', { x: 9 })
     await stage.clock.advance(100)
     const high = stage.cluster.bounds('state', 0).high
-    expect(stage.story()).toEqual(['1 d limit 1 open'])
+    expect(stage.story()).toEqual(['1 opened 0', '1 d limit 1 open'])
     release()
     await stage.clock.advance(10)
     expect(stage.cluster.bounds('state', 0).high).toBeGreaterThan(high)
-    expect(stage.header().next).toMatchObject({ 'readings/0': 2, 'incidents/0': 1 })
+    expect(stage.header().next).toMatchObject({ 'readings/0': 2, 'incidents/0': 2 })
   })
 
   it('stands at a newer config before its rows change shape', async () => {
@@ -251,7 +251,7 @@ describe('a record that can not be read', () => {
     await stage.send('d', { x: 2 })
     await stage.clock.advance(10)
     expect(counts.of('picket_errors_total', { stage: 'detect' })).toBe(2)
-    expect(lines.lines).toEqual(Array.from({ length: 2 }, () => 'error a record of the readings can not be read: skipped'))
+    expect(lines.lines.filter((line) => line.startsWith('error'))).toEqual(Array.from({ length: 2 }, () => 'error a record of the readings can not be read: skipped'))
     expect(detect.get('d')!.metrics).toEqual({ x: 2 })
   })
 })

@@ -82,7 +82,7 @@ it('says what retention took before it was read', async () => {
   await stage.tell(incident({ severity: 'minor' }))
   await first.stop()
   for (let revision = 2; revision < 6; revision++) await stage.tell(incident({ severity: 'minor', revision }))
-  stage.cluster.trim('incidents', PUMP_PARTITION, 4)
+  stage.cluster.trim('incidents', PUMP_PARTITION, 5)
   const { metrics } = await stage.start()
   expect(metrics.value('picket_messages_dropped_total{stage=respond,reason=retention}')).toBe(3)
   expect(stage.lines().find((line) => line.action === 'loss')).toMatchObject({ kind: 'note', reason: expect.stringContaining('3 records') as string })
@@ -93,13 +93,14 @@ it('says once what retention took, though the commit of it failed', async () => 
   await stage.tell(incident({ severity: 'minor' }))
   await first.stop()
   for (let revision = 2; revision < 6; revision++) await stage.tell(incident({ severity: 'minor', revision }))
-  stage.cluster.trim('incidents', PUMP_PARTITION, 4)
+  stage.cluster.trim('incidents', PUMP_PARTITION, 5)
   const { logger, lines } = keepingLogger()
   let isBroken = true
   const { metrics } = await stage.start({
     logger,
     around: (owned) => ({
       signal: owned.signal,
+      confirmed: () => owned.confirmed(),
       restore: (each) => owned.restore(each),
       commit: (writes, cut) => {
         const all = [...writes]

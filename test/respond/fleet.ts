@@ -2,7 +2,7 @@
 import type { Incident } from '../../src/core/incident.ts'
 import type { ClassSettings, ResponsePolicy, Settings } from '../../src/core/settings.ts'
 import type { Stamp } from '../../src/core/position.ts'
-import type { IncidentRecord } from '../../src/log/revision.ts'
+import type { ConfigInForce, IncidentRecord } from '../../src/log/revision.ts'
 import type { Logger } from '../../src/ops/logger.ts'
 import type { LabelValues, Metrics } from '../../src/ops/metrics.ts'
 import type { Random } from '../../src/ops/random.ts'
@@ -31,8 +31,8 @@ export function revision(offset: number, body: Incident, fields: Partial<Stamp> 
   return { kind: 'revision', stamp: stamp(offset, fields), arrival: body.updatedAt, incident: body }
 }
 
-export function opened(offset: number, epoch: number, ids: readonly string[], fields: Partial<Stamp> = {}): IncidentRecord {
-  return { kind: 'opened', stamp: stamp(offset, { epoch, ...fields }), ids }
+export function opened(offset: number, epoch: number, ids: readonly string[], fields: Partial<Stamp> = {}, config: ConfigInForce | null = null): IncidentRecord {
+  return { kind: 'opened', stamp: stamp(offset, { epoch, ...fields }), ids, config }
 }
 
 function classSettings(quarantine: ClassSettings['quarantine']): ClassSettings {

@@ -216,6 +216,7 @@ describe('what is held back', () => {
     const begun: number[] = []
     const around = (owned: Owned): Owned => ({
       signal: owned.signal,
+      confirmed: () => owned.confirmed(),
       restore: (each) => owned.restore(each),
       commit: (writes, cut) => {
         const all = [...writes]

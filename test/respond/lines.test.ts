@@ -76,6 +76,7 @@ describe('a line', () => {
     let held = 0
     const around = (owned: Owned): Owned => ({
       signal: owned.signal,
+      confirmed: () => owned.confirmed(),
       restore: (each) => owned.restore(each),
       commit: (writes, cut) => (isHeld ? (held++, new Promise(() => {})) : owned.commit(writes, cut)),
     })

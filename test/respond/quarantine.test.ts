@@ -4,7 +4,8 @@ import { verifyChain } from './chain.ts'
 import type { LedgerHead } from '../../src/respond/ledger.ts'
 import { encodeIncidentRecord } from '../../src/log/revision.ts'
 import { closing, incident, revision, START } from './fleet.ts'
-import { PUMP_PARTITION, Stage } from './stage.ts'
+import { partitionOf } from '../../src/core/hash.ts'
+import { PARTITIONS, PUMP_PARTITION, Stage } from './stage.ts'
 
 const MINUTE = 60_000
 let stage: Stage
@@ -42,6 +43,7 @@ describe('a critical incident', () => {
     await stage.start({
       around: (owned) => ({
         signal: owned.signal,
+        confirmed: () => owned.confirmed(),
         restore: (each) => owned.restore(each),
         commit: (writes, cut) => {
           const all = [...writes]
@@ -87,7 +89,7 @@ describe('a critical incident', () => {
     await stage.start()
     await stage.tell(incident())
     const control = stage.controls().at(-1)!
-    expect(control).toMatchObject({ incarnation: `incarnation-${PUMP_PARTITION}` })
+    expect(control).toMatchObject({ incarnation: 'first' })
     expect(control.body).toMatchObject({ kind: 'quarantine', device: 'pump-1', until: stage.clock.now() + 10 * MINUTE, generation: stage.lease()!.lease.generation })
   })
 
@@ -346,6 +348,25 @@ describe('a revision of the past', () => {
   })
 })
 
+it('says for how long a quarantine has waited for the last word of its device', async () => {
+  const { responder, metrics, enforcer, stop } = await stage.start()
+  const waited = async () => {
+    await responder.measure()
+    return metrics.value('picket_quarantine_unanswered_seconds')
+  }
+  await stage.tell(incident())
+  await stage.clock.advance(7_000)
+  await enforcer.answer(enforcer.commands[0]!, 'accepted')
+  expect(await waited()).toBe(7)
+  await enforcer.answer(enforcer.commands[0]!, 'done')
+  expect(await waited()).toBe(0)
+  await stage.tell(incident({ id: 'incident-2', device: 'pump-2' }), partitionOf('pump-2', PARTITIONS))
+  await stage.clock.advance(7_000)
+  expect(await waited()).toBe(7)
+  await stop()
+  expect(metrics.value('picket_quarantine_unanswered_seconds')).toBe(0)
+})
+
 it('says how many records it has not decided on', async () => {
   const { responder, metrics, log, stop } = await stage.start()
   const flush = log.stall()
@@ -359,4 +380,13 @@ it('says how many records it has not decided on', async () => {
   await responder.measure()
   expect(metrics.value(key)).toBe(0)
   await stop()
+})
+
+it('counts nothing of it any more once another process leads', async () => {
+  const { metrics, stop } = await stage.start()
+  await stage.tell(incident())
+  const gauges = ['picket_leases', 'picket_incidents_open', 'picket_enforcement']
+  expect(gauges.map((name) => metrics.value(name))).toEqual([1, 1, 1])
+  await stop()
+  expect(gauges.map((name) => metrics.value(name))).toEqual([0, 0, 0])
 })

@@ -158,6 +158,7 @@ describe('when a silence is over', () => {
     const told: number[] = []
     const around = (owned: Owned): Owned => ({
       signal: owned.signal,
+      confirmed: () => owned.confirmed(),
       restore: (each) => owned.restore(each),
       commit: (writes, cut) => {
         const all = [...writes]

@@ -6,11 +6,12 @@ import type { Request } from '../../src/core/request.ts'
 import type { ResponsePolicy, Settings } from '../../src/core/settings.ts'
 import { decodeControl, encodeControl, isControl } from '../../src/log/control.ts'
 import type { Control } from '../../src/log/control.ts'
+import type { Stamp } from '../../src/core/position.ts'
 import type { Owned, Topic } from '../../src/log/log.ts'
 import { MemoryCluster } from '../../src/log/memory.ts'
 import type { Faults, MemoryLog } from '../../src/log/memory.ts'
 import { encodeIncidentRecord } from '../../src/log/revision.ts'
-import type { IncidentRecord } from '../../src/log/revision.ts'
+import type { ConfigInForce, IncidentRecord } from '../../src/log/revision.ts'
 import { parseLine } from '../../src/respond/ledger.ts'
 import type { Line } from '../../src/respond/ledger.ts'
 import type { Logger } from '../../src/ops/logger.ts'
@@ -19,7 +20,7 @@ import { createResponder } from '../../src/respond/responder.ts'
 import type { Responder } from '../../src/respond/responder.ts'
 import type { LeaseRow } from '../../src/respond/state.ts'
 import { ManualClock } from '../clock.ts'
-import { CountingMetrics, MemoryEnforcer, MemoryNotifier, revision, SETTINGS, silent, START, steady, UNGOVERNED } from './fleet.ts'
+import { CountingMetrics, MemoryEnforcer, MemoryNotifier, opened, revision, SETTINGS, silent, START, steady, UNGOVERNED } from './fleet.ts'
 
 export const PARTITIONS = 2
 export const PUMP_PARTITION = partitionOf('pump-1', PARTITIONS)
@@ -59,12 +60,18 @@ export class Stage {
     this.outside = this.cluster.connect({ name: 'outside' })
   }
 
-  /** Config version 1 in every partition, as ingest puts it there. */
+  /** Config version 1 in every partition, as ingest puts it there, and what detect says when it comes to it. */
   async configure(hash = 'hash-1'): Promise<void> {
     for (let partition = 0; partition < PARTITIONS; partition++) {
       const body = { kind: 'config', version: 1, hash, settings: SETTINGS } as const
-      await this.append('readings', partition, encodeControl({ id: 'first', incarnation: `incarnation-${partition}`, at: START, body }))
+      await this.append('readings', partition, encodeControl({ id: 'first', incarnation: 'first', at: START, body }))
+      await this.obey(partition, { version: 1, hash, offset: 0 })
     }
+  }
+
+  /** Detect says what a partition obeys. */
+  async obey(partition: number, config: ConfigInForce, fields: Partial<Stamp> = {}, ids: readonly string[] = []): Promise<void> {
+    await this.put(opened(config.offset, 1, ids, { position: { offset: config.offset, index: 4096 }, ...fields }, config), partition)
   }
 
   async start(options: ProcessOptions = {}): Promise<Process> {

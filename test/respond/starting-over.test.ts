@@ -20,6 +20,7 @@ const logger = { ...silent, error: (_: unknown, message: string) => void errors.
 function rowsOnly(rows: ReadonlyMap<string, unknown>): (owned: Owned) => Owned {
   return (owned) => ({
     signal: owned.signal,
+    confirmed: () => owned.confirmed(),
     commit: (writes, cut) => owned.commit(writes, cut),
     restore: async (each) => {
       const restored = await owned.restore(() => undefined)

@@ -103,6 +103,7 @@ describe('a leader that takes over', () => {
     const { enforcer } = await stage.start({
       around: (owned) => ({
         signal: owned.signal,
+        confirmed: () => owned.confirmed(),
         restore: (each) => owned.restore(each),
         commit: async (writes, cut) => {
           if (isHeld) await new Promise<void>((resolve) => held.push(resolve))
@@ -146,7 +147,7 @@ describe('a leader that takes over', () => {
   })
 
   it('shows nothing of what it stands at before it has read it', async () => {
-    const { responder } = await stage.start({ around: (owned) => ({ signal: owned.signal, restore: () => new Promise(() => undefined), commit: (writes, cut) => owned.commit(writes, cut) }) })
+    const { responder } = await stage.start({ around: (owned) => ({ signal: owned.signal, confirmed: () => owned.confirmed(), restore: () => new Promise(() => undefined), commit: (writes, cut) => owned.commit(writes, cut) }) })
     expect(responder.standing()).toBeNull()
   })
 
@@ -207,6 +208,7 @@ describe('a leader that takes over with records unread', () => {
   /** A disk that lets the desk decide other things between two chunks of a backlog. */
   const slowly = (owned: Owned): Owned => ({
     signal: owned.signal,
+    confirmed: () => owned.confirmed(),
     restore: (each) => owned.restore(each),
     commit: async (writes, cut) => {
       await delay(stage.clock, 1)
@@ -269,6 +271,7 @@ describe('a commit that fails', () => {
     const { enforcer } = await stage.start({
       around: (owned) => ({
         signal: owned.signal,
+        confirmed: () => owned.confirmed(),
         restore: (each) => owned.restore(each),
         commit: async (writes, cut) => {
           if (failing-- > 0) throw new PipelineError('IO', 'the disk said no')
