@@ -14,6 +14,9 @@ const host: Host = {
     process.on('SIGINT', each)
     process.on('SIGTERM', each)
   },
+  onReload(each) {
+    process.on('SIGHUP', each)
+  },
   onUncaught(each) {
     process.on('uncaughtException', each)
     process.on('unhandledRejection', each)
@@ -37,7 +40,11 @@ const io: CliIo = {
   clock: systemClock,
   random: systemRandom,
   connect: connectMqtt,
-  openLog: async (path) => (await import('./log/journal/reader.ts')).openJournalReader(path),
+  async openLog(config) {
+    const { embedded, kafka } = config.log
+    if (embedded) return (await import('./log/journal/reader.ts')).openJournalReader(embedded.path)
+    return (await import('./start.ts')).openKafkaReader(kafka, config, { clock: systemClock, random: systemRandom })
+  },
   backups: {
     backUp: async (from, to) => (await import('./log/journal/backup.ts')).backUp({ from, to, clock: systemClock }),
     restore: async (from, to) => (await import('./log/journal/restore.ts')).restoreBackup({ from, to, token: systemRandom.id() }),
@@ -51,5 +58,5 @@ const start: StartPicket = async (config, ports) => (await import('./start.ts'))
 const args = process.argv.slice(2)
 const code = await runCli(args, io, start)
 // A service that could not drain still holds sockets and timers; the other verbs end when all they print is out.
-if (args[0] === 'run' || args[0] === 'demo') process.exit(code)
+if (['run', 'demo', 'fleet'].includes(args[0] ?? '')) process.exit(code)
 process.exitCode = code

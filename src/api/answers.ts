@@ -1,23 +1,30 @@
 /** What the API answers when it can't do as asked: every error becomes JSON {error: {code, message}} here. */
 import { isPipelineError } from '../core/errors.ts'
 
-export type ApiCode = 'bad_request' | 'conflict' | 'host_refused' | 'internal' | 'not_found' | 'too_large' | 'unavailable' | 'unsupported_media_type'
+export type ApiCode = 'bad_config' | 'bad_request' | 'conflict' | 'host_refused' | 'internal' | 'misdirected' | 'not_found' | 'too_large' | 'unauthorized' | 'unavailable' | 'unsupported_media_type'
 
 /** Thrown by routes; `message` names what is wrong, where, and what was expected. */
 export class ApiError extends Error {
   readonly status: number
   readonly code: ApiCode
+  /** URL of the process to ask instead; null: none is known, or none is needed. */
+  readonly owner: string | null
 
-  constructor(status: number, code: ApiCode, message: string) {
+  constructor(status: number, code: ApiCode, message: string, owner: string | null = null) {
     super(message)
     this.name = 'ApiError'
     this.status = status
     this.code = code
+    this.owner = owner
   }
 }
 
 export function badRequest(message: string): ApiError {
   return new ApiError(400, 'bad_request', message)
+}
+
+export function unauthorized(message: string): ApiError {
+  return new ApiError(401, 'unauthorized', message)
 }
 
 export function notFound(message: string): ApiError {
@@ -41,18 +48,20 @@ export function echoed(text: string): string {
 
 export interface ErrorAnswer {
   readonly status: number
-  readonly body: { readonly error: { readonly code: ApiCode; readonly message: string } }
+  readonly body: { readonly error: { readonly code: ApiCode; readonly message: string; readonly owner?: string } }
 }
 
 /** The answer to anything thrown on a request's way. `bodyLimit`: bytes. */
 export function errorAnswer(error: unknown, bodyLimit: number): ErrorAnswer {
   const known = apiErrorOf(error, bodyLimit)
-  return { status: known.status, body: { error: { code: known.code, message: known.message } } }
+  const { status, code, message, owner } = known
+  return { status, body: { error: { code, message, ...(owner === null ? {} : { owner }) } } }
 }
 
 function apiErrorOf(error: unknown, bodyLimit: number): ApiError {
   if (error instanceof ApiError) return error
   if (isPipelineError(error, 'REFUSED')) return badRequest(error.message)
+  if (isPipelineError(error, 'BAD_CONFIG')) return new ApiError(422, 'bad_config', error.message)
   if (isPipelineError(error) && (error.retriable || error.code === 'CLOSED')) return unavailable(error.message)
   const { statusCode, message } = frameworkError(error)
   if (statusCode === 413) return new ApiError(413, 'too_large', `body: larger than ${bodyLimit} bytes`)

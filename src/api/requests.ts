@@ -4,7 +4,9 @@ import type { Request } from '../core/request.ts'
 import type { Standing } from '../core/standing.ts'
 import { badRequest, conflict, echoed, notFound, unavailable } from './answers.ts'
 import { readEnforcement, readQuarantine, readRelease, readSilence } from './bodies.ts'
-import { knownDevice, knownOrQuarantined, readId } from './known.ts'
+import { misdirected, needRole } from './elsewhere.ts'
+import { lookUp, lookUpQuarantined, readId } from './known.ts'
+import type { Looked } from './known.ts'
 import type { WithId } from './known.ts'
 import { MAX_ID, MAX_REASON, readPage, readQuery, readText } from './parse.ts'
 import type { ApiOptions } from './server.ts'
@@ -12,29 +14,47 @@ import type { Views } from './views.ts'
 
 type Ask = (wanted: Pick<Request, 'kind'> & Partial<Request>) => Promise<string>
 
-export function addRequests(server: FastifyInstance, { app, clock, random }: ApiOptions): void {
-  const ask: Ask = (wanted) =>
+export function addRequests(server: FastifyInstance, options: ApiOptions): void {
+  const { app, clock, random } = options
+  const ask: Ask = async (wanted) =>
     app.request({ device: '', forMs: null, reason: '', incident: '', ...wanted, id: random.id(), by: 'api', at: Math.round(clock.now()) })
-  addDeviceRequests(server, app, ask)
+  addDeviceRequests(server, options, ask)
   addEnforcement(server, app, ask)
   addSilences(server, app, ask)
 }
 
-function addDeviceRequests(server: FastifyInstance, app: Views, ask: Ask): void {
+/** Nobody to ask: the name is taken at its word, and the answer says so. */
+const nobody = async () => null
+
+function addDeviceRequests(server: FastifyInstance, { app, askOwner = nobody }: ApiOptions, ask: Ask): void {
   server.post<WithId>('/api/v1/devices/:id/quarantine', async (request, reply) => {
     readQuery(request.query, [])
     const { force, ...wanted } = readQuarantine(request.body)
-    const device = knownDevice(app, readId(request.params))
+    const device = readId(request.params)
+    needRespond(app)
+    const looked = await lookUp(app, device, askOwner)
     refuseWhileOff(app.standing())
     if (!force) refuseCrowd(app.standing(), device)
-    return reply.code(202).send({ request: await ask({ kind: 'quarantine', device, ...wanted, ...(force ? { force } : {}) }) })
+    const id = await ask({ kind: 'quarantine', device, ...wanted, ...(force ? { force } : {}) })
+    return reply.code(202).send(accepted(id, looked))
   })
   server.post<WithId>('/api/v1/devices/:id/release', async (request, reply) => {
     readQuery(request.query, [])
     const wanted = readRelease(request.body)
-    const device = knownOrQuarantined(app, readId(request.params))
-    return reply.code(202).send({ request: await ask({ kind: 'release', device, ...wanted }) })
+    const device = readId(request.params)
+    needRespond(app)
+    const looked = await lookUpQuarantined(app, device, askOwner)
+    return reply.code(202).send(accepted(await ask({ kind: 'release', device, ...wanted }), looked))
   })
+}
+
+function accepted(request: string, looked: Looked): { readonly request: string; readonly unchecked?: true } {
+  return looked === 'known' ? { request } : { request, unchecked: true }
+}
+
+/** Requests go through the log: any process with the role takes them. Throws 421. */
+function needRespond(app: Views): void {
+  needRole(app, 'respond', 'respond')
 }
 
 /** What respond would only refuse is said at once; it decides again by itself. Throws 409. */
@@ -58,6 +78,7 @@ function addEnforcement(server: FastifyInstance, app: Views, ask: Ask): void {
   server.post('/api/v1/enforcement', async (request, reply) => {
     readQuery(request.query, [])
     const wanted = readEnforcement(request.body)
+    needRespond(app)
     const says = app.standing()?.enforcement
     if (wanted.state === 'on' && says?.state === 'off' && says.says === 'config')
       throw conflict(`${says.reason}, which wins over what is asked: change it there and start Picket again`)
@@ -76,6 +97,7 @@ function addSilences(server: FastifyInstance, app: Views, ask: Ask): void {
   server.post('/api/v1/silences', async (request, reply) => {
     readQuery(request.query, [])
     const wanted = readSilence(request.body)
+    needRespond(app)
     return reply.code(202).send({ request: await ask({ kind: 'silence', ...wanted }) })
   })
   server.delete<WithId>('/api/v1/silences/:id', async (request, reply) => {
@@ -87,9 +109,12 @@ function addSilences(server: FastifyInstance, app: Views, ask: Ask): void {
   })
 }
 
-/** Throws 503. */
-function standingOf(app: Views): Standing {
+/** What only the leader knows. Throws 421 where another process is known to lead, 503 where none is. */
+export function standingOf(app: Views): Standing {
+  needRespond(app)
   const standing = app.standing()
-  if (!standing) throw unavailable('respond is not at work in this process: it is starting, or another leads it')
-  return standing
+  if (standing) return standing
+  const leader = app.holder('respond')
+  if (leader !== null) throw misdirected('another process leads respond', leader)
+  throw unavailable('respond is not at work in this process: it is starting, or another leads it')
 }

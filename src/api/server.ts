@@ -9,6 +9,9 @@ import type { Logger } from '../ops/logger.ts'
 import type { PrometheusMetrics } from '../ops/prometheus.ts'
 import type { Random } from '../ops/random.ts'
 import { ApiError, badRequest, echoed, errorAnswer, notFound } from './answers.ts'
+import type { ConfigDoor } from './config-door.ts'
+import type { AskOwner } from './elsewhere.ts'
+import { refuseStrangers } from './token.ts'
 import { addRoutes } from './routes.ts'
 import type { Views } from './views.ts'
 
@@ -21,7 +24,15 @@ const REQUEST_TIMEOUT_MS = 10_000
 
 export interface ApiOptions {
   readonly listen: { readonly host: string; readonly port: number }
+  /** Under which name others reach it; null or left out: under that it listens on. */
+  readonly advertise?: { readonly host: string } | null
+  /** What requests must bear, but for metrics and health; null or left out: nothing. */
+  readonly token?: string | null
+  /** Left out: there are no other processes. */
+  readonly askOwner?: AskOwner
   readonly app: Views
+  /** Left out: there is no file to read again. */
+  readonly config?: ConfigDoor
   readonly metrics: PrometheusMetrics
   readonly logger: Logger
   readonly clock: Clock
@@ -63,7 +74,7 @@ function whyNot(error: unknown): string {
 
 /** The server before it listens; tests send to it by `inject`. */
 export function makeServer(options: ApiOptions): FastifyInstance {
-  const { listen, metrics, logger } = options
+  const { listen, advertise = null, token = null, metrics, logger } = options
   const server = fastify({
     logger: false,
     // Node's own answer to a request without Host has no body; ours is below.
@@ -79,9 +90,11 @@ export function makeServer(options: ApiOptions): FastifyInstance {
   })
   server.removeContentTypeParser('text/plain')
   refuseMissingHost(server)
-  if (isLoopback(listen.host)) refuseForeignHosts(server, listen.host)
+  if (isLoopback(listen.host)) refuseForeignHosts(server, [listen.host, ...(advertise ? [advertise.host] : [])])
+  if (token !== null) refuseStrangers(server, token)
   server.setErrorHandler((error, request, reply) => {
     const { status, body } = errorAnswer(error, BODY_LIMIT)
+    if (status === 401) reply.header('www-authenticate', 'Bearer')
     if (status >= 500) logger.error({ error, method: request.method, url: request.url }, 'request failed')
     return reply.code(status).send(body)
   })
@@ -89,6 +102,7 @@ export function makeServer(options: ApiOptions): FastifyInstance {
     throw notFound(`${request.method} ${echoed(request.url.split('?')[0] ?? '')}: no such resource; docs/commands.md lists them`)
   })
   countRequests(server, metrics)
+  tellReadiness(options)
   addRoutes(server, options)
   return server
 }
@@ -113,6 +127,12 @@ function countRequests(server: FastifyInstance, metrics: PrometheusMetrics): voi
   })
 }
 
+/** What `/readyz` answers, for who reads `/metrics` only. */
+function tellReadiness({ app, metrics }: ApiOptions): void {
+  const ready = metrics.gauge('picket_ready', '1 while /readyz answers 200, 0 while something speaks against it')
+  metrics.beforeScrape(async () => ready.set(app.readiness().ready ? 1 : 0))
+}
+
 /** HTTP 1.1 demands it (RFC 9112, 3.2). */
 function refuseMissingHost(server: FastifyInstance): void {
   server.addHook('onRequest', async (request) => {
@@ -121,10 +141,10 @@ function refuseMissingHost(server: FastifyInstance): void {
 }
 
 /** Against DNS rebinding: a web page whose name was pointed at 127.0.0.1 sends its own name as Host. */
-function refuseForeignHosts(server: FastifyInstance, listenHost: string): void {
-  const allowed = new Set(['localhost', '127.0.0.1', '[::1]', listenHost])
+function refuseForeignHosts(server: FastifyInstance, own: readonly string[]): void {
+  const allowed = new Set(['localhost', '127.0.0.1', '[::1]', ...own.map((host) => (host.includes(':') ? `[${host}]` : host).toLowerCase())])
   server.addHook('onRequest', async (request) => {
     const host = (request.headers.host ?? '').replace(/:\d*$/, '').toLowerCase()
-    if (!allowed.has(host)) throw new ApiError(403, 'host_refused', `host: '${host}' is not this machine, expected localhost or ${listenHost}`)
+    if (!allowed.has(host)) throw new ApiError(403, 'host_refused', `host: '${host}' is not this machine, expected localhost or ${own.join(' or ')}`)
   })
 }

@@ -2,6 +2,7 @@
 import type { DeviceView } from '../core/device.ts'
 import type { Incident } from '../core/incident.ts'
 import type { Request } from '../core/request.ts'
+import type { Role } from '../core/role.ts'
 import type { Standing } from '../core/standing.ts'
 import type { Readiness } from '../ops/health.ts'
 
@@ -25,16 +26,24 @@ export type ShownIncident = Incident & {
 }
 
 export interface Views {
+  readonly roles: readonly Role[]
+  /** Of respond. */
   readonly incidents: {
     list(query: IncidentQuery): readonly Incident[]
     get(id: string): Incident | null
   }
+  /** Of detect: those of this process's partitions. */
   readonly devices: {
     list(page: Page): readonly DeviceView[]
     get(id: string): DeviceView | null
-    /** Partitions whose devices are not among these now, each with why, such as "readings/2 is not owned yet: the disk is full". */
+    /** Partitions whose devices nobody is known to show, each with why, such as "readings/2 is not owned yet: the disk is full". */
     missing(): readonly string[]
+    /** Partitions whose devices another process shows, and where its API is, `host:port`, if known. All of them without the role detect. */
+    elsewhere(): readonly { readonly partition: number; readonly owner: string | null }[]
+    partitionOf(id: string): number
   }
+  /** Where the API of the other process is that holds `readings/3` or leads `respond`, `host:port`; null: not known, or this process. */
+  holder(place: string): string | null
   /** Resolves with the request's id once it is durable; rejects with a PipelineError when it was not stored. */
   request(request: Request): Promise<string>
   /** What respond stands at; null where another process leads it, or this one does not know yet. */

@@ -6,7 +6,7 @@ import type { ChainProblem, LedgerHead } from '../respond/ledger.ts'
 import { Failure } from './io.ts'
 import type { CliIo } from './io.ts'
 import type { LogReader } from './log-reader.ts'
-import { collect, readConfig, withConfig } from './options.ts'
+import { collect, readConfigForLog, withConfig } from './options.ts'
 import type { ConfigOptions } from './options.ts'
 
 interface Options extends ConfigOptions {
@@ -31,7 +31,7 @@ export function addAudit(program: Command, io: CliIo): void {
     .option('--expect <seq:hash>', 'a head noted elsewhere that must be on the chain: alone proves that no one wrote it all anew; repeatable', anchors, [])
     .option('--json', 'one JSON object')
     .action(async (options: Options) => {
-      const reader = await io.openLog(readConfig(options).log.embedded.path)
+      const reader = await io.openLog(readConfigForLog(options))
       try {
         await verify(io, reader, options)
       } finally {
@@ -68,7 +68,7 @@ async function verify(io: CliIo, reader: LogReader, options: Options): Promise<v
 
 function broken(io: CliIo, options: Options, line: number, why: string): Failure {
   if (options.json) io.stdout.write(`${JSON.stringify({ sound: false, line, problem: why })}\n`)
-  return new Failure(`the ledger is NOT whole: ${why}; keep a copy of the data folder before anything else is done with it`)
+  return new Failure(`the ledger is NOT whole: ${why}; keep a copy of the log before anything else is done with it`)
 }
 
 function damage(reader: LogReader): string {

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { BackupSummary } from './backups.ts'
 import { Failure } from './io.ts'
 import type { CliIo, Output } from './io.ts'
-import { readConfig, withConfig } from './options.ts'
+import { dataFolder, withConfig } from './options.ts'
 import type { ConfigOptions } from './options.ts'
 import { visible } from './table.ts'
 
@@ -17,7 +17,7 @@ export function addBackup(program: Command, io: CliIo): void {
     .description('copy the data folder as it stands, beside a running Picket; the copy is checked')
     .argument('<dir>', 'folder for the backup: new, or empty')
     .action(async (dir: string, options: ConfigOptions) => {
-      const from = readConfig(options).log.embedded.path
+      const from = dataFolder(options, 'picket backup')
       const done = await io.backups.backUp(from, dir)
       io.stdout.write(visible(`backed up ${described(done)} of ${resolve(from)} as flushed at ${timeOf(done)} to ${resolve(dir)}, checksums verified`) + '\n')
       warnOfDamage(io.stderr, done)

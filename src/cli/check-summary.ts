@@ -1,6 +1,7 @@
 /** What a good config amounts to, as `picket check` says it: to people in lines, to programs as one object. */
 import type { Config } from '../config/config.ts'
 import type { Address } from '../config/notation.ts'
+import type { Role } from '../core/role.ts'
 import type { Layer } from '../core/settings.ts'
 import { ruleOf } from '../core/topic-rule.ts'
 import { bracketed } from './options.ts'
@@ -19,8 +20,11 @@ export interface Summary {
   readonly ok: true
   readonly file: string
   readonly listen: { readonly mqtt: string; readonly http: string }
-  readonly log: { readonly path: string; readonly partitions: number }
-  readonly sources: readonly { readonly name: string; readonly topics: readonly string[] }[]
+  /** `path`: of the embedded log; `brokers` and `prefix` of one in Kafka. */
+  readonly log: { readonly partitions: number; readonly path?: string; readonly brokers?: readonly string[]; readonly prefix?: string }
+  readonly roles: readonly Role[]
+  /** `broker`: of an MQTT broker that is not Picket's own. */
+  readonly sources: readonly { readonly name: string; readonly broker?: string; readonly topics: readonly string[] }[]
   readonly classes: readonly string[]
   readonly sites: readonly string[]
   readonly devices: readonly string[]
@@ -48,8 +52,9 @@ export function summaryOf(config: Config): Summary {
     ok: true,
     file: config.file,
     listen: { mqtt: addressText(config.listen.mqtt), http: addressText(config.listen.http) },
-    log: { path: config.log.embedded.path, partitions: config.log.embedded.partitions },
-    sources: config.sources.map(({ name, topics }) => ({ name, topics: topics.map((topic) => ruleOf(topic).pattern) })),
+    log: logOf(config.log),
+    roles: config.roles,
+    sources: config.sources.map(({ name, mqtt, topics }) => ({ name, ...(mqtt ? { broker: mqtt.url } : {}), topics: topics.map((topic) => ruleOf(topic).pattern) })),
     classes: Object.keys(classes),
     sites: Object.keys(sites),
     devices: Object.keys(devices),
@@ -66,14 +71,16 @@ export function summaryOf(config: Config): Summary {
 export function summaryLines(summary: Summary): string[] {
   const { listen, log, never, checkpoint } = summary
   const { bytes, intervalMs, replayMs, messagesPerSecond } = checkpoint
+  const hasBroker = summary.sources.some(({ broker }) => broker === undefined)
   const layers = [some('class', summary.classes), some('site', summary.sites), some('device', summary.devices)].filter(Boolean)
   const nevers = [some('class', never.classes), some('site', never.sites), some('device', never.devices)].filter(Boolean)
   const replayed = Math.round((intervalMs / 1000) * messagesPerSecond)
   return [
     `${summary.file}: ok`,
-    `listen      MQTT ${listen.mqtt}, HTTP ${listen.http}`,
-    `log         ${log.path}, ${counted(log.partitions, 'partition')}`,
-    ...summary.sources.map(({ name, topics }) => `source      ${name}: ${topics.join(', ')}`),
+    `listen      ${hasBroker ? `MQTT ${listen.mqtt}, ` : ''}HTTP ${listen.http}`,
+    ...(log.path === undefined ? [`roles       ${summary.roles.join(', ')}`] : []),
+    `log         ${log.path ?? `Kafka at ${shortened(log.brokers ?? [])}, topics ${log.prefix}…`}, ${counted(log.partitions, 'partition')}`,
+    ...summary.sources.map(({ name, broker, topics }) => `source      ${name}${broker === undefined ? '' : ` at ${broker}`}: ${topics.join(', ')}`),
     `settings    ${layers.join('; ')}`,
     `detectors   ${summary.detectors.join(', ')}`,
     `quarantine  ${quarantinesText(summary.quarantines)}`,
@@ -83,6 +90,11 @@ export function summaryLines(summary: Summary): string[] {
     `replay      after a crash at most what came since the checkpoint: ${replayed} messages at ${messagesPerSecond} a second, about ${durationText(replayMs)}`,
     ...summary.remarks.map((remark) => `note        ${remark}`),
   ]
+}
+
+function logOf({ embedded, kafka }: Config['log']): Summary['log'] {
+  if (embedded) return { path: embedded.path, partitions: embedded.partitions }
+  return { brokers: kafka.brokers, prefix: kafka.prefix, partitions: kafka.partitions }
 }
 
 function quarantinesText({ enforcement, perMinute, atOnce }: Summary['quarantines']): string {

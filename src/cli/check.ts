@@ -8,14 +8,16 @@ import type { DeviceView } from '../core/device.ts'
 import { PipelineError } from '../core/errors.ts'
 import { templatePieces } from '../core/topic-rule.ts'
 import { apiClient } from './api-client.ts'
+import { checkDiff } from './check-diff.ts'
 import { summaryLines, summaryOf } from './check-summary.ts'
 import type { CliIo } from './io.ts'
-import { httpUrl, withConfig } from './options.ts'
+import { apiToken, httpUrl, withConfig } from './options.ts'
 import type { UrlOptions } from './options.ts'
 import { table, visible } from './table.ts'
 
 interface Options extends UrlOptions {
   readonly explain?: readonly string[]
+  readonly diff?: string | true
   readonly class?: string
   readonly site?: string
   readonly json?: boolean
@@ -25,11 +27,16 @@ export function addCheck(program: Command, io: CliIo): void {
   withConfig(program.command('check'))
     .description('say whether the configuration is good, and what it amounts to')
     .option('--explain <device metric...>', 'what is in force for one metric of a device, and which line says so', deviceMetric)
+    .option('--diff [file]', 'what would change against the running Picket, or against FILE, and what each change needs')
     .option('--class <class>', 'of that device')
     .option('--site <site>', 'of that device')
-    .addOption(new Option('--url <url>', 'ask the Picket running there for class and site; else those the name of the device tells').argParser(httpUrl))
+    .addOption(new Option('--url <url>', 'with --explain, ask the Picket running there for class and site (default: those the name of the device tells); with --diff, that Picket (default: as the configuration says)').argParser(httpUrl))
+    .option('--token <token>', 'what it wants to bear (default: PICKET_TOKEN of the environment)')
     .option('--json', 'one JSON object a line')
-    .action((options: Options) => (options.explain ? explainOne(io, options) : check(io, options)))
+    .action(({ diff, ...options }: Options) => {
+      if (diff !== undefined) return checkDiff(io, { ...options, diff })
+      return options.explain ? explainOne(io, options) : check(io, options)
+    })
 }
 
 /** Takes one word after the other. */
@@ -92,7 +99,7 @@ const HOW = {
 } as const
 
 async function askerOf(io: CliIo, options: Options, device: string, template: string): Promise<{ class: Known<string>; site: Known<string | undefined> }> {
-  const view = options.url === undefined ? null : await apiClient(io, options.url).get<DeviceView>(`/api/v1/devices/${encodeURIComponent(device)}`)
+  const view = options.url === undefined ? null : await apiClient(io, options.url, apiToken(options)).get<DeviceView>(`/api/v1/devices/${encodeURIComponent(device)}`)
   const parts = partsOfName(template, device)
   const of = (name: 'class' | 'site', running: string | undefined): Known<string | undefined> => {
     if (options[name] !== undefined) return { name: options[name], from: 'option' }

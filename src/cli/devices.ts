@@ -2,8 +2,9 @@
 import type { Command } from 'commander'
 import type { DeviceView } from '../core/device.ts'
 import { apiClient } from './api-client.ts'
+import { deviceRows } from './device-rows.ts'
 import type { CliIo } from './io.ts'
-import { apiUrl, withUrl } from './options.ts'
+import { apiToken, apiUrl, withUrl } from './options.ts'
 import type { UrlOptions } from './options.ts'
 import { printRows } from './print.ts'
 import { shortTime } from './table.ts'
@@ -14,13 +15,14 @@ interface Options extends UrlOptions {
 
 export function addDevices(program: Command, io: CliIo): void {
   withUrl(program.command('devices'))
-    .description('list devices, or one')
+    .description('list devices, or one; asks every process that has some')
     .argument('[device]', 'one device')
     .option('--json', 'one JSON object a line')
     .action(async (device: string | undefined, options: Options) => {
-      const client = apiClient(io, apiUrl(options))
-      const rows =
-        device === undefined ? client.list<DeviceView>('/api/v1/devices', {}, 'devices') : [await client.get<DeviceView>(`/api/v1/devices/${encodeURIComponent(device)}`)]
+      const token = apiToken(options)
+      const url = apiUrl(options)
+      const one = () => apiClient(io, url, token).get<DeviceView>(`/api/v1/devices/${encodeURIComponent(device!)}`)
+      const rows = device === undefined ? deviceRows({ clientAt: (at) => apiClient(io, at, token), stderr: io.stderr }, url) : [await one()]
       await printRows(io, rows, { json: options.json === true, header: HEADER, row: rowOf, none: 'no devices yet: the first message of one makes it known' })
     })
 }

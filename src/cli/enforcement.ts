@@ -7,7 +7,7 @@ import { apiClient } from './api-client.ts'
 import type { ApiClient } from './api-client.ts'
 import { Failure } from './io.ts'
 import type { CliIo } from './io.ts'
-import { apiUrl, withUrl } from './options.ts'
+import { apiToken, apiUrl, withUrl } from './options.ts'
 import type { UrlOptions } from './options.ts'
 import { shortTime, visible } from './table.ts'
 
@@ -32,7 +32,7 @@ export function addEnforcement(program: Command, io: CliIo): void {
     .option('--release', 'with off: also end every quarantine')
     .option('--json', 'one JSON object')
     .action(async (state: 'on' | 'off' | 'status', options: Options, command: Command) => {
-      const client = apiClient(io, apiUrl(options))
+      const client = apiClient(io, apiUrl(options), apiToken(options))
       if (state === 'status') return print(io, await client.get<Answer>(RESOURCE), options)
       if (options.reason === undefined) return command.error('error: --reason is needed: it stands in the ledger, and people are told it')
       if (options.release && state === 'on') return command.error('error: --release goes with off only')

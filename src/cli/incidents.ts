@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { Incident } from '../core/incident.ts'
 import { apiClient } from './api-client.ts'
 import type { CliIo } from './io.ts'
-import { apiUrl, withUrl } from './options.ts'
+import { apiToken, apiUrl, withUrl } from './options.ts'
 import type { UrlOptions } from './options.ts'
 import { printRows } from './print.ts'
 import { shortTime, table } from './table.ts'
@@ -25,7 +25,7 @@ export function addIncidents(program: Command, io: CliIo): void {
     .option('--group', 'those of one device together, the device with the newest first')
     .option('--json', 'one JSON object a line')
     .action(async (id: string | undefined, options: Options) => {
-      const client = apiClient(io, apiUrl(options))
+      const client = apiClient(io, apiUrl(options), apiToken(options))
       if (id !== undefined) return showOne(io, await client.get(`/api/v1/incidents/${encodeURIComponent(id)}`), options)
       const query = { ...(options.state === undefined ? {} : { state: options.state }), ...(options.device === undefined ? {} : { device: options.device }) }
       const incidents = client.list<Shown>('/api/v1/incidents', query, 'incidents')

@@ -1,4 +1,5 @@
 /** Port: what the verbs touch of the world outside: terminal, network, log, time. `main.ts` brings the real one. */
+import type { Config } from '../config/config.ts'
 import type { Clock } from '../ops/clock.ts'
 import type { Random } from '../ops/random.ts'
 import type { Backups } from './backups.ts'
@@ -13,8 +14,8 @@ export interface CliIo {
   readonly random: Random
   /** An MQTT client for `replay`. */
   readonly connect: Connect
-  /** The log in a folder, read-only beside a running Picket, for `log read`. */
-  readonly openLog: (path: string) => Promise<LogReader>
+  /** The log of a config, read-only beside a running Picket, for `log read`. */
+  readonly openLog: (config: Config) => Promise<LogReader>
   /** For `backup` and `restore`. */
   readonly backups: Backups
   readonly host: Host
@@ -24,6 +25,8 @@ export interface CliIo {
 export interface Host {
   /** Each SIGINT and SIGTERM from now on. */
   onSignal(each: (signal: StopSignal) => void): void
+  /** Each SIGHUP from now on. */
+  onReload(each: () => void): void
   /** Errors that nobody caught. */
   onUncaught(each: (error: unknown) => void): void
   /** Ends the process at once. */

@@ -107,7 +107,8 @@ function flagsOf(bits: number): DecodedMessage['flags'] {
 
 function incidentOf(bytes: Uint8Array): Record<string, unknown> {
   const record = decodeIncidentRecord(bytes)
-  return record.kind === 'revision' ? { stamp: record.stamp, incident: record.incident } : { stamp: record.stamp, opened: record.ids }
+  if (record.kind === 'revision') return { stamp: record.stamp, incident: record.incident }
+  return { stamp: record.stamp, opened: record.ids, ...(record.config ? { config: record.config } : {}) }
 }
 
 function stateOf(key: string, bytes: Uint8Array): Record<string, unknown> {

@@ -9,7 +9,7 @@ import { Failure } from './io.ts'
 import type { CliIo, Output } from './io.ts'
 import { decodedLine, decodeRecord } from './log-decode.ts'
 import type { LogReader } from './log-reader.ts'
-import { readConfig, wholeNumber, withConfig } from './options.ts'
+import { readConfigForLog, wholeNumber, withConfig } from './options.ts'
 import type { ConfigOptions } from './options.ts'
 import { visible } from './table.ts'
 
@@ -39,7 +39,7 @@ export function addLog(program: Command, io: CliIo): void {
     .option('--follow', 'wait for more')
     .option('--json', 'one JSON object a line')
     .action(async (topic: Topic, options: Options) => {
-      const reader = await io.openLog(readConfig(options).log.embedded.path)
+      const reader = await io.openLog(readConfigForLog(options))
       try {
         await readTopic(io, reader, topic, options)
       } finally {

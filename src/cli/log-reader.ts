@@ -1,4 +1,4 @@
-/** Port: a log opened read-only, as `log read` needs it. The journal's reader stands behind it. */
+/** Port: a log opened read-only, as `log read` needs it. The journal's reader and the Kafka log stand behind it. */
 import type { Log } from '../log/log.ts'
 
 /** Sees what is flushed by a Picket that runs beside it; never writes. */

@@ -3,9 +3,11 @@ import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import { loadConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
+import { isUnresolved, processEnvironment } from '../config/environment.ts'
 import { duration } from '../config/notation.ts'
 import { PipelineError } from '../core/errors.ts'
 
+const TOKEN_VARIABLE = 'PICKET_TOKEN'
 const DEFAULT_CONFIG = 'config/picket.yaml'
 
 export interface ConfigOptions {
@@ -15,6 +17,7 @@ export interface ConfigOptions {
 
 export interface UrlOptions extends ConfigOptions {
   readonly url?: string
+  readonly token?: string
 }
 
 /** `file`: read where none is named. */
@@ -26,7 +29,9 @@ export function withConfig(command: Command, file = DEFAULT_CONFIG): Command {
 
 /** For verbs that speak to a running Picket. */
 export function withUrl(command: Command): Command {
-  return withConfig(command).addOption(new Option('--url <url>', "where Picket's API is (default: as the configuration says)").argParser(httpUrl))
+  return withConfig(command)
+    .addOption(new Option('--url <url>', "where Picket's API is (default: as the configuration says)").argParser(httpUrl))
+    .option('--token <token>', `what it wants to bear (default: ${TOKEN_VARIABLE} of the environment, else as the configuration says)`)
 }
 
 export function collect(value: string, before: readonly string[]): readonly string[] {
@@ -49,6 +54,26 @@ export function apiUrl(options: UrlOptions): string {
   const { host, port } = readConfig(options).listen.http
   if (port === 0) throw new PipelineError('BAD_CONFIG', 'listen.http has port 0, so only the running Picket knows it; give --url')
   return `http://${urlHost(host)}:${port}`
+}
+
+/** null: none is known. With `--url` the configuration is not asked, which may be of another Picket. Throws BAD_CONFIG. */
+export function apiToken(options: UrlOptions): string | null {
+  const said = options.token ?? processEnvironment()[TOKEN_VARIABLE]
+  if (said) return said
+  const token = options.url === undefined ? readConfig(options).auth.apiToken : null
+  return token === null || isUnresolved(token) ? null : token
+}
+
+/** With the secrets of the log alone, for verbs that read it. Throws BAD_CONFIG. */
+export function readConfigForLog({ config, set }: ConfigOptions): Config {
+  return loadConfig({ file: config, set, unsetSecrets: 'refuse-in-log' })
+}
+
+/** The data folder, for verbs about its files. Throws BAD_CONFIG where the log is in Kafka. */
+export function dataFolder(options: ConfigOptions, verb: string): string {
+  const { embedded } = readConfig(options).log
+  if (embedded) return embedded.path
+  throw new PipelineError('BAD_CONFIG', `${options.config}: log.kafka: ${verb} is for the folder of log.embedded; the topics of a Kafka cluster are kept safe by its replication and by its own tools, such as MirrorMaker`)
 }
 
 /** A host to connect to, for one that may stand for all addresses of the machine. */

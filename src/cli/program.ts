@@ -7,11 +7,13 @@ import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
 import { addDevices } from './devices.ts'
 import { addEnforcement } from './enforcement.ts'
+import { addFleet } from './fleet.ts'
 import { addIncidents } from './incidents.ts'
 import { Failure } from './io.ts'
 import type { CliIo } from './io.ts'
 import { addLog } from './log-read.ts'
 import { addQuarantine, addRelease } from './quarantine.ts'
+import { addReload } from './reload.ts'
 import { addReplay } from './replay.ts'
 import { addRestore } from './restore.ts'
 import { addRun } from './run.ts'
@@ -46,6 +48,7 @@ function buildProgram(io: CliIo, start: StartPicket): Command {
     .showHelpAfterError('(--help says more)')
   addRun(program, io, start)
   addDemo(program, io, start)
+  addFleet(program, io)
   addCheck(program, io)
   addSchema(program, io)
   addReplay(program, io)
@@ -61,6 +64,7 @@ function buildProgram(io: CliIo, start: StartPicket): Command {
   addSilences(program, io)
   addUnsilence(program, io)
   addEnforcement(program, io)
+  addReload(program, io)
   return program
 }
 

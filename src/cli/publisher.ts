@@ -1,11 +1,14 @@
 /** Port and adapter: an MQTT client as `replay` needs it, over mqtt.js. */
 import type { MqttClient, Store } from 'mqtt'
 import { errorText } from '../core/errors.ts'
+import type { MqttTls } from '../ingest/mqtt-options.ts'
 import { Failure } from './io.ts'
 
 export interface PublisherOptions {
-  readonly host: string
-  readonly port: number
+  /** `mqtt://`, `mqtts://`, `ws://` or `wss://`. */
+  readonly url: string
+  /** PEM texts; null: the system's authorities, no certificate of our own. */
+  readonly tls: MqttTls | null
   readonly clientId: string
   readonly username: string | null
   readonly password: string | null
@@ -25,9 +28,12 @@ const CONNECT_MS = 10_000
 
 export const connectMqtt: Connect = async (options) => {
   const { connect, Store } = await import('mqtt')
-  const url = `mqtt://${options.host.includes(':') ? `[${options.host}]` : options.host}:${options.port}`
+  const { url, clientId, tls } = options
   const client = connect(url, {
-    clientId: options.clientId,
+    clientId,
+    ...(tls?.ca == null ? {} : { ca: tls.ca }),
+    ...(tls?.cert == null ? {} : { cert: tls.cert }),
+    ...(tls?.key == null ? {} : { key: tls.key }),
     ...(options.username === null ? {} : { username: options.username }),
     ...(options.password === null ? {} : { password: options.password }),
     connectTimeout: CONNECT_MS,
@@ -93,7 +99,7 @@ function connected(client: MqttClient, url: string): Promise<void> {
 
 function whyNot(url: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ECONNREFUSED') return `no MQTT broker answers at ${url}; start Picket with npm start, or give its address by --set listen.mqtt=HOST:PORT`
+  if (code === 'ECONNREFUSED') return `no MQTT broker answers at ${url}; start Picket with npm start, or give the address by --set listen.mqtt=HOST:PORT, or sources.0.mqtt.url=URL`
   if (code === 4 || code === 5) return `${url} refuses these credentials; give --username and --password of the device`
   return `${url}: ${errorText(error)}`
 }

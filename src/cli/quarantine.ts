@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { apiClient } from './api-client.ts'
 import type { CliIo } from './io.ts'
-import { apiUrl, checkedLength, withUrl } from './options.ts'
+import { apiToken, apiUrl, checkedLength, withUrl } from './options.ts'
 import type { UrlOptions } from './options.ts'
 import { visible } from './table.ts'
 
@@ -23,8 +23,9 @@ export function addQuarantine(program: Command, io: CliIo): void {
     .option('--force', 'also where as many devices are quarantined as respond.quarantines allows at once')
     .action(async (device: string, options: QuarantineOptions) => {
       const body = { for: options.for, reason: options.reason, ...(options.force ? { force: true } : {}) }
-      const { request } = await apiClient(io, apiUrl(options)).post<Accepted>(resource(device, 'quarantine'), body)
-      io.stdout.write(`quarantine of ${visible(device)} for ${options.for} is asked for: request ${request}\n`)
+      const accepted = await apiClient(io, apiUrl(options), apiToken(options)).post<Accepted>(resource(device, 'quarantine'), body)
+      io.stdout.write(`quarantine of ${visible(device)} for ${options.for} is asked for: request ${accepted.request}\n`)
+      warnUnchecked(io, device, accepted)
     })
 }
 
@@ -34,13 +35,19 @@ export function addRelease(program: Command, io: CliIo): void {
     .argument('<device>')
     .requiredOption('--reason <text>', 'why, for the ledger and the device')
     .action(async (device: string, options: ReleaseOptions) => {
-      const { request } = await apiClient(io, apiUrl(options)).post<Accepted>(resource(device, 'release'), { reason: options.reason })
-      io.stdout.write(`release of ${visible(device)} is asked for: request ${request}\n`)
+      const accepted = await apiClient(io, apiUrl(options), apiToken(options)).post<Accepted>(resource(device, 'release'), { reason: options.reason })
+      io.stdout.write(`release of ${visible(device)} is asked for: request ${accepted.request}\n`)
+      warnUnchecked(io, device, accepted)
     })
 }
 
 interface Accepted {
   readonly request: string
+  readonly unchecked?: boolean
+}
+
+function warnUnchecked({ stderr }: CliIo, device: string, { unchecked }: Accepted): void {
+  if (unchecked) stderr.write(`no process that would know ${visible(device)} could be asked: look whether the name is right\n`)
 }
 
 function resource(device: string, action: 'quarantine' | 'release'): string {

@@ -2,14 +2,17 @@
 import { createReadStream } from 'node:fs'
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
+import type { Config } from '../config/config.ts'
 import { errorText, isPipelineError, PipelineError } from '../core/errors.ts'
 import { ruleOf } from '../core/topic-rule.ts'
+import { readTls } from '../ingest/mqtt-tls.ts'
 import { csvRows, detectDelimiter, splitRow } from './csv.ts'
 import type { CsvRow, Delimiter } from './csv.ts'
 import { Failure } from './io.ts'
 import type { CliIo } from './io.ts'
 import { collect, readConfig, urlHost, withConfig } from './options.ts'
 import type { ConfigOptions } from './options.ts'
+import type { PublisherOptions } from './publisher.ts'
 import { makeRowReader, TIME_MODES } from './replay-rows.ts'
 import type { RowReader, TimeMode } from './replay-rows.ts'
 import { sendAll } from './replay-send.ts'
@@ -56,8 +59,7 @@ async function replay(io: CliIo, file: string, options: Options): Promise<void> 
   const bad = badRows(io)
   const rows = await openRows(file, { ignore: options.ignore ?? LABELS, time: options.time, onBad: bad.add })
   const publisher = await io.connect({
-    host: urlHost(config.listen.mqtt.host).replace(/^\[|\]$/g, ''),
-    port: config.listen.mqtt.port,
+    ...(await brokerOf(config)),
     clientId: `picket-replay-${io.random.id()}`,
     username: options.username ?? null,
     password: options.password ?? null,
@@ -72,6 +74,12 @@ async function replay(io: CliIo, file: string, options: Options): Promise<void> 
     await publisher.end()
   }
   if (bad.count() > 0) throw new Failure(`${bad.count()} rows of ${file} were not sent`)
+}
+
+/** Where devices of the first source connect: its broker, or Picket's own. Throws BAD_CONFIG. */
+async function brokerOf({ sources: [source], listen: { mqtt } }: Config): Promise<Pick<PublisherOptions, 'url' | 'tls'>> {
+  if (!source?.mqtt) return { url: `mqtt://${urlHost(mqtt.host)}:${mqtt.port}`, tls: null }
+  return { url: source.mqtt.url, tls: source.mqtt.tls && (await readTls(source.mqtt.tls, 'sources.0.mqtt.tls')) }
 }
 
 interface RowOptions {

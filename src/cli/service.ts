@@ -1,19 +1,22 @@
 /** The service behind `picket run`: from its config to its last drained message. */
-import { resolve } from 'node:path'
-import { startApi } from '../api/server.ts'
+import { hostname } from 'node:os'
+import { askOverHttp } from '../api/ask-owner.ts'
+import { type Api, type ApiOptions, startApi } from '../api/server.ts'
+import { startingViews } from '../api/starting.ts'
 import type { Config } from '../config/config.ts'
 import type { Address } from '../config/notation.ts'
-import { ruleOf } from '../core/topic-rule.ts'
 import type { Clock } from '../ops/clock.ts'
 import { delay } from '../ops/clock.ts'
 import { openPinoLogger } from '../ops/pino-logger.ts'
 import type { LogLevel, PinoLogger } from '../ops/pino-logger.ts'
 import { makePrometheus } from '../ops/prometheus.ts'
 import type { PrometheusMetrics } from '../ops/prometheus.ts'
+import { greeting } from './greeting.ts'
 import { Failure } from './io.ts'
 import type { CliIo, Host, StopSignal } from './io.ts'
-import { bracketed, urlHost } from './options.ts'
-import type { RunningPicket, StartPicket } from './run.ts'
+import { bracketed } from './options.ts'
+import { type ConfigFile, Reloading } from './reloading.ts'
+import type { PicketPorts, RunningPicket, StartPicket } from './run.ts'
 
 /** A stop takes so long at most, ms. */
 const DRAIN_MS = 10_000
@@ -34,19 +37,24 @@ export interface RunOptions {
   readonly metrics: PrometheusMetrics
   readonly logger: PinoLogger
   readonly start: StartPicket
+  /** Left out: there is nothing to read again. */
+  readonly file?: ConfigFile
 }
 
 /** Resolves once drained. Throws what the start threw; throws a Failure when something vital ended or draining took too long. */
-export async function runPicket(io: CliIo, config: Config, { metrics, logger, start }: RunOptions): Promise<void> {
+export async function runPicket(io: CliIo, config: Config, { metrics, logger, start, file }: RunOptions): Promise<void> {
   const { clock, random, host } = io
   const stop = stopper(host, clock, logger)
   try {
     for (const remark of config.remarks) logger.warn({ file: config.file }, remark)
-    const picket = await startedInTime(clock, stop.wanted, start(config, { clock, random, metrics, logger, fail: stop.fail }))
-    const api = await startApi({ listen: config.listen.http, app: picket.app, metrics, logger, clock, random }).catch(async (error: unknown) => {
-      await drain(clock, [picket.stop()])
-      throw error
-    })
+    const ports = { clock, random, metrics, logger, fail: stop.fail }
+    let running: RunningPicket | null = null
+    const reloading = file && new Reloading({ ...file, logger, picket: () => running })
+    if (reloading) host.onReload(() => hungUp(io, reloading))
+    const service = await (config.log.kafka ? doorFirst : appFirst)({ io, config, ports, start, reloading, wanted: stop.wanted })
+    if (!service) return endedEarly(await stop.wanted, logger)
+    const { picket, api } = service
+    running = picket
     io.stdout.write(greeting({ config, mqtt: picket.mqtt, http: api.address, command: host.command }))
     const why = await stop.wanted
     logger.info({ why: why.text }, 'stopping')
@@ -59,13 +67,78 @@ export async function runPicket(io: CliIo, config: Config, { metrics, logger, st
   }
 }
 
+/** A terminal that was closed sends SIGHUP too: then this line can't be written, which ends the process. */
+function hungUp({ stderr }: CliIo, reloading: Reloading): void {
+  if (stderr.isTerminal) stderr.write('picket: SIGHUP: the configuration is read again\n')
+  void reloading.signal()
+}
+
+/** Throws a Failure when it was not a signal that asked for the end. */
+function endedEarly(why: StopReason, logger: PinoLogger): void {
+  if (why.error !== null) throw new Failure(`ended by an error: ${why.text}`, { cause: why.error })
+  logger.info({ why: why.text }, 'stopped before it had started')
+}
+
+interface Starting {
+  readonly io: CliIo
+  readonly config: Config
+  readonly ports: PicketPorts
+  readonly start: StartPicket
+  readonly reloading: Reloading | undefined
+  readonly wanted: Promise<StopReason>
+}
+
+interface Service {
+  readonly picket: RunningPicket
+  readonly api: Api
+}
+
+/** With the embedded log: it opens at once or not at all, and what the API answers is there before it listens. */
+async function appFirst({ io, config, ports, start, reloading, wanted }: Starting): Promise<Service | null> {
+  const picket = await startedInTime(ports.clock, wanted, start(config, ports))
+  if (!picket) return null
+  const api = await startApi({ ...doorOf(io, config, ports), ...(reloading ? { config: reloading } : {}), app: picket.app }).catch(async (error: unknown) => {
+    await drain(ports.clock, [picket.stop()])
+    throw error
+  })
+  return { picket, api }
+}
+
+/** With Kafka, which may be away for long: health is there from the beginning, and says what is waited for. Null when the end was asked for before. */
+async function doorFirst({ io, config, ports, start, reloading, wanted }: Starting): Promise<Service | null> {
+  const views = startingViews(config.roles)
+  const api = await startApi({ ...doorOf(io, config, ports), ...(reloading ? { config: reloading } : {}), app: views })
+  const stopping = new AbortController()
+  void wanted.then(() => stopping.abort())
+  const advertised = advertisedAddress(config, api.address)
+  const starting = start(config, { ...ports, advertised, waitFor: views.waitFor, stopping: stopping.signal })
+  const picket = await startedInTime(ports.clock, wanted, starting).catch(async (error: unknown) => {
+    await drain(ports.clock, [api.close()])
+    throw error
+  })
+  if (picket) views.become(picket.app)
+  else await drain(ports.clock, [api.close()])
+  return picket && { picket, api }
+}
+
+function doorOf({ fetch }: CliIo, config: Config, { metrics, logger, clock, random }: PicketPorts): Omit<ApiOptions, 'app'> {
+  const { listen, auth } = config
+  return { listen: listen.http, advertise: listen.advertise, token: auth.apiToken, askOwner: askOverHttp(fetch, auth.apiToken), metrics, logger, clock, random }
+}
+
+const EVERY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
+
+function advertisedAddress({ listen: { advertise } }: Config, http: Address): string {
+  const { host, port } = advertise ?? http
+  return `${bracketed(EVERY_ADDRESS.has(host) ? hostname() : host)}:${port}`
+}
+
 /** A stop that is asked for while starting waits `DRAIN_MS` for the start, which may try for ever. Throws a Failure. */
-async function startedInTime(clock: Clock, wanted: Promise<unknown>, starting: Promise<RunningPicket>): Promise<RunningPicket> {
+async function startedInTime(clock: Clock, wanted: Promise<unknown>, starting: Promise<RunningPicket | null>): Promise<RunningPicket | null> {
   const started = new AbortController()
-  const late = wanted.then(() => delay(clock, DRAIN_MS, started.signal)).then(() => null)
-  const picket = await Promise.race([starting, late])
-  started.abort()
-  if (!picket) throw new Failure(`stopped while starting; it had not started within a further ${DRAIN_MS / 1000} s`)
+  const late = wanted.then(() => delay(clock, DRAIN_MS, started.signal)).then(() => 'late' as const)
+  const picket = await Promise.race([starting, late]).finally(() => started.abort())
+  if (picket === 'late') throw new Failure(`stopped while starting; it had not started within a further ${DRAIN_MS / 1000} s`)
   return picket
 }
 
@@ -109,26 +182,4 @@ async function drain(clock: Clock, ends: readonly Promise<unknown>[]): Promise<b
   const isDrained = await Promise.race([Promise.all(ends).then(() => true), late])
   timer.abort()
   return isDrained
-}
-
-export interface Greeting {
-  readonly config: Config
-  readonly mqtt: Address
-  readonly http: Address
-  readonly command: string
-}
-
-/** Five lines, the first with the address as configured, since devices are elsewhere: where devices connect, metrics, the API, the data, and a command that shows it work. */
-function greeting({ config, mqtt, http, command }: Greeting): string {
-  const url = `http://${urlHost(http.host)}:${http.port}`
-  const topics = config.sources.flatMap((source) => source.topics.map((topic) => ruleOf(topic).pattern))
-  return [
-    `devices  connect to mqtt://${bracketed(config.listen.mqtt.host)}:${mqtt.port} and publish to ${topics.join(' or ')}`,
-    `metrics  ${url}/metrics`,
-    `API      ${url}/api/v1/devices and ${url}/api/v1/incidents`,
-    `data     ${resolve(config.log.embedded.path)}`,
-    `try      ${command} devices --url ${url}, or ${command} demo for a fleet in which things go wrong`,
-  ]
-    .map((line) => `${line}\n`)
-    .join('')
 }

@@ -5,7 +5,7 @@ import { CAUSES } from '../core/incident.ts'
 import type { Silence, SilenceMatch } from '../core/standing.ts'
 import { apiClient } from './api-client.ts'
 import type { CliIo } from './io.ts'
-import { apiUrl, checkedLength, withUrl } from './options.ts'
+import { apiToken, apiUrl, checkedLength, withUrl } from './options.ts'
 import type { UrlOptions } from './options.ts'
 import { printRows } from './print.ts'
 import { shortTime, visible } from './table.ts'
@@ -39,7 +39,7 @@ export function addSilence(program: Command, io: CliIo): void {
     .action(async (options: Options, command: Command) => {
       const match = matchOf(options)
       if (Object.keys(match).length === 0) command.error('error: say what to silence: --device, --class, --cause or --label')
-      const { request } = await apiClient(io, apiUrl(options)).post<Accepted>(RESOURCE, { match, for: options.for, reason: options.reason })
+      const { request } = await apiClient(io, apiUrl(options), apiToken(options)).post<Accepted>(RESOURCE, { match, for: options.for, reason: options.reason })
       io.stdout.write(`silence ${request} for ${options.for} is asked for; picket silences lists it once it is in force, picket unsilence ${request} ends it\n`)
     })
 }
@@ -49,7 +49,7 @@ export function addSilences(program: Command, io: CliIo): void {
     .description('list the silences in force')
     .option('--json', 'one JSON object a line')
     .action(async (options: UrlOptions & { readonly json?: boolean }) => {
-      const rows = apiClient(io, apiUrl(options)).list<Silence>(RESOURCE, {}, 'silences')
+      const rows = apiClient(io, apiUrl(options), apiToken(options)).list<Silence>(RESOURCE, {}, 'silences')
       await printRows(io, rows, { json: options.json === true, header: ['ID', 'UNTIL', 'MATCHES', 'BY', 'REASON'], row: rowOf, none: 'no silences' })
     })
 }
@@ -61,7 +61,7 @@ export function addUnsilence(program: Command, io: CliIo): void {
     .option('--reason <text>', 'why, for the ledger')
     .action(async (id: string, options: UrlOptions & { readonly reason?: string }) => {
       const query = options.reason === undefined ? '' : `?${new URLSearchParams({ reason: options.reason })}`
-      await apiClient(io, apiUrl(options)).delete<Accepted>(`${RESOURCE}/${encodeURIComponent(id)}${query}`)
+      await apiClient(io, apiUrl(options), apiToken(options)).delete<Accepted>(`${RESOURCE}/${encodeURIComponent(id)}${query}`)
       io.stdout.write(`silence ${visible(id)} is asked to end\n`)
     })
 }

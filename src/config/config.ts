@@ -3,27 +3,56 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { z } from 'zod'
 import { errorText } from '../core/errors.ts'
+import { ROLES, type Role } from '../core/role.ts'
 import type { ResponsePolicy, Settings } from '../core/settings.ts'
 import { partsOf, ruleOf, type TopicEntry } from '../core/topic-rule.ts'
 import { canonicalJson } from '../log/control.ts'
 import { crossProblems } from './cross.ts'
 import { readDocument, type Document } from './document.ts'
-import { processEnvironment, substitute, type Environment, type SubstituteOptions } from './environment.ts'
+import { processEnvironment, substitute, type Environment } from './environment.ts'
 import type { Address } from './notation.ts'
 import { collector, ConfigError, keyOf, PROBLEMS_MAX, shown, unknownKey, withoutSecret, type Path, type Problem } from './problems.ts'
 import { layerOf, mapped, resolveClasses } from './resolve.ts'
 import { TEXT_MAX } from './syntax.ts'
-import { configSchema, MISPLACED, NOT_YET, type Parsed, type ROLES } from './schema.ts'
+import { configSchema, embeddedLog, MISPLACED, type Parsed } from './schema.ts'
 import { topicsOf } from './topics.ts'
 
-export interface SourceConfig {
+interface TopicsOfSource {
   readonly name: string
-  readonly embedded: true
   /** Tried in this order. */
   readonly topics: readonly TopicEntry[]
   /** Template of a device's name, over the parts of the topic; a topic may have its own. */
   readonly device: string
 }
+
+/** Paths of PEM files; null: the system's, or none. */
+export interface TlsFiles {
+  readonly ca: string | null
+  readonly cert: string | null
+  readonly key: string | null
+}
+
+export interface MqttConfig {
+  /** mqtt, mqtts, ws or wss, without user and password. */
+  readonly url: string
+  readonly version: 5 | '3.1.1'
+  /** null: none. The same of the next. */
+  readonly username: string | null
+  readonly password: string | null
+  /** null: not said, so made of the name of the source. */
+  readonly clientId: string | null
+  /** Messages taken in and not yet acknowledged. */
+  readonly window: number
+  readonly tls: TlsFiles | null
+  /** Group of the shared subscription; null: not shared. */
+  readonly share: string | null
+  /** User property by which the broker says who published; null: it does not. */
+  readonly identityProperty: string | null
+}
+
+export type EmbeddedSource = TopicsOfSource & { readonly embedded: true; readonly mqtt: null }
+export type MqttSource = TopicsOfSource & { readonly embedded: false; readonly mqtt: MqttConfig }
+export type SourceConfig = EmbeddedSource | MqttSource
 
 export interface WebhookConfig {
   readonly url: string
@@ -43,17 +72,42 @@ export interface EmbeddedLogConfig {
   readonly reserve: number
 }
 
+export interface KafkaLogConfig {
+  /** `host:port`. */
+  readonly brokers: readonly string[]
+  readonly partitions: number
+  readonly prefix: string
+  readonly replication: number
+  readonly minInSync: number
+  readonly compression: 'none' | 'gzip' | 'lz4' | 'zstd'
+  /** null: no TLS. */
+  readonly tls: TlsFiles | null
+  readonly sasl: { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string } | null
+  /** Bytes of a partition, and ms, that readings and dead letters are kept within. */
+  readonly retention: { readonly size: number; readonly age: number }
+}
+
+/** Most messages of one record of the readings. */
+interface Frames {
+  readonly frame: { readonly messages: number }
+}
+
+/** One of the two. */
+export type LogConfig = Frames &
+  ({ readonly embedded: EmbeddedLogConfig; readonly kafka: null } | { readonly embedded: null; readonly kafka: KafkaLogConfig })
+
 /** The config with every default filled in. Paths are as the user wrote them: relative to where Picket was started. */
 export interface Config {
   readonly file: string
-  readonly listen: { readonly mqtt: Address; readonly http: Address }
-  readonly log: { readonly embedded: EmbeddedLogConfig }
+  /** `advertise`: where others reach `http`; null: not said. */
+  readonly listen: { readonly mqtt: Address; readonly http: Address; readonly advertise: Address | null }
+  readonly log: LogConfig
   readonly sources: readonly SourceConfig[]
   readonly notify: readonly { readonly webhook: WebhookConfig }[]
   /** Bounds on response, of this process: not part of `settings`, as no score depends on them. */
   readonly respond: ResponsePolicy
-  /** Files; null: not given. */
-  readonly auth: { readonly credentials: string | null; readonly signingKey: string | null }
+  /** The first two are files; null: not given. */
+  readonly auth: { readonly credentials: string | null; readonly signingKey: string | null; readonly apiToken: string | null }
   /** What a door refuses; those of a device's series are in `settings.limits`. */
   readonly limits: {
     readonly payloadBytes: number
@@ -64,7 +118,7 @@ export interface Config {
     readonly connections: number
   }
   readonly checkpoint: { readonly intervalMs: number; readonly bytes: number }
-  readonly roles: readonly (typeof ROLES)[number][]
+  readonly roles: readonly Role[]
   /** What scores and response depend on: travels in the log as a config control record. */
   readonly settings: Settings
   /** What it says that has no effect in this version, a sentence each. */
@@ -81,8 +135,11 @@ export interface ConfigInput {
   readonly set?: readonly string[]
   /** Left out: the process's own. */
   readonly environment?: Environment
-  /** `leave`: a secret whose `${NAME}` is not set stays as it is written. Left out: refused. */
-  readonly unsetSecrets?: SubstituteOptions['unset']
+  /**
+   * A secret that can't be had is refused where the roles need it, and stays as it is written elsewhere. With `leave` it always stays,
+   * with `refuse-in-log` it is refused in `log` alone.
+   */
+  readonly unsetSecrets?: 'leave' | 'refuse-in-log'
 }
 
 /** Bytes of the settings, which are one record in each partition of the log and are written again each hour. */
@@ -92,6 +149,8 @@ const SETTINGS_MAX = 4_194_304
 export interface WrittenConfig {
   readonly config: Config
   readonly document: Pick<Document, 'value' | 'placeOfValue'>
+  /** Under the keys of the file, with defaults, durations in ms and so on. */
+  readonly parsed: unknown
 }
 
 /** Throws ConfigError (BAD_CONFIG) that names every problem. */
@@ -106,10 +165,10 @@ export function loadWritten(input: ConfigInput): WrittenConfig {
   const problems: Problem[] = [...document.problems]
   const refuse = collector(problems, document.placeOfValue)
   const refuseKey = collector(problems, document.placeOfKey)
-  const current = withoutRefused(document.value, refuseKey)
-  const value = substitute(current ?? {}, {
+  const current = withoutMisplaced(document.value, refuseKey) ?? {}
+  const value = substitute(current, {
     environment: input.environment ?? processEnvironment(),
-    unset: input.unsetSecrets ?? 'refuse',
+    unset: (path) => (isNeeded(path, input.unsetSecrets, rolesIn(current)) ? 'refuse' : 'leave'),
     refuse,
   })
   const parsed = configSchema.safeParse(value)
@@ -119,7 +178,7 @@ export function loadWritten(input: ConfigInput): WrittenConfig {
   const config = configOf(input.file, parsed.data)
   const bytes = Buffer.byteLength(canonicalJson(config.settings))
   if (bytes > SETTINGS_MAX) throw new ConfigError([{ place: input.file, key: '', text: tooMuch(bytes) }])
-  return { config, document }
+  return { config, document, parsed: parsed.data }
 }
 
 function tooMuch(bytes: number): string {
@@ -149,10 +208,24 @@ function readText(file: string): string {
   }
 }
 
-/** `value` without the keys of `NOT_YET` and `MISPLACED`, each refused. */
-function withoutRefused(value: unknown, refuse: (path: Path, text: string) => void): unknown {
-  const planned = NOT_YET.map(({ path, instead }) => ({ path, text: `is not in this version; ${instead}` }))
-  return [...planned, ...MISPLACED].reduce((left, { path, text }) => without(left, path, [], (at) => refuse(at, text)), value)
+/** As they are written, before they are known to be roles. */
+function rolesIn(value: unknown): readonly unknown[] {
+  const roles = value !== null && typeof value === 'object' && 'roles' in value ? value.roles : undefined
+  return Array.isArray(roles) ? roles : ROLES
+}
+
+/** Whether the secret at `path` is one that must be had. */
+function isNeeded(path: Path, unset: ConfigInput['unsetSecrets'], roles: readonly unknown[]): boolean {
+  if (unset === 'leave') return false
+  const [section = ''] = path
+  if (unset === 'refuse-in-log') return section === 'log'
+  const needing: Readonly<Record<string, readonly Role[]>> = { sources: ['ingest', 'respond'], notify: ['respond'], auth: ['detect', 'respond'] }
+  return needing[section]?.some((role) => roles.includes(role)) ?? true
+}
+
+/** `value` without the keys of `MISPLACED`, each refused. */
+function withoutMisplaced(value: unknown, refuse: (path: Path, text: string) => void): unknown {
+  return MISPLACED.reduce((left, { path, text }) => without(left, path, [], (at) => refuse(at, text)), value)
 }
 
 function without(value: unknown, path: Path, at: Path, found: (path: Path) => void): unknown {
@@ -206,12 +279,12 @@ function configOf(file: string, parsed: Parsed): Config {
   const { payload, nesting, fields, samples, nameLength, connections } = parsed.limits
   return {
     file,
-    listen: parsed.listen,
-    log: parsed.log,
-    sources: parsed.sources.map((source) => ({ ...source, topics: topicsOf(source.topics) })),
+    listen: { ...parsed.listen, advertise: parsed.listen.advertise ?? null },
+    log: logOf(parsed.log),
+    sources: parsed.sources.map(sourceOf),
     notify: parsed.notify.map(({ webhook }) => ({ webhook: { url: webhook.url, secret: webhook.secret ?? null, gatherMs: webhook.group ?? 0 } })),
     respond: policyOf(parsed.respond),
-    auth: { credentials: parsed.auth.credentials ?? null, signingKey: parsed.auth.signingKey ?? null },
+    auth: { credentials: parsed.auth.credentials ?? null, signingKey: parsed.auth.signingKey ?? null, apiToken: parsed.auth.api.token ?? null },
     limits: { payloadBytes: payload, nesting, fields, samples, nameLength, connections },
     checkpoint: { intervalMs: parsed.state.checkpoint.interval, bytes: parsed.state.checkpoint.bytes },
     roles: parsed.roles,
@@ -219,6 +292,26 @@ function configOf(file: string, parsed: Parsed): Config {
     settings,
     settingsHash: createHash('sha256').update(canonicalJson(settings)).digest('hex'),
   }
+}
+
+function logOf({ embedded, kafka, frame }: Parsed['log']): LogConfig {
+  if (!kafka) return { embedded: embedded ?? embeddedLog.parse({}), kafka: null, frame }
+  const tls = kafka.tls === true ? tlsFilesOf({}) : kafka.tls && tlsFilesOf(kafka.tls)
+  return { embedded: null, kafka: { ...kafka, tls: tls ?? null, sasl: kafka.sasl ?? null }, frame }
+}
+
+type TlsText = { readonly [Key in keyof TlsFiles]?: string | undefined }
+
+function tlsFilesOf({ ca, cert, key }: TlsText): TlsFiles {
+  return { ca: ca ?? null, cert: cert ?? null, key: key ?? null }
+}
+
+function sourceOf({ name, topics, device, mqtt }: Parsed['sources'][number]): SourceConfig {
+  const about = { name, topics: topicsOf(topics), device }
+  if (!mqtt) return { ...about, embedded: true, mqtt: null }
+  const { url, version, username = null, password = null, clientId = null, window, tls, share = null, identity } = mqtt
+  const client = { url, version, username, password, clientId, window, tls: tls ? tlsFilesOf(tls) : null, share }
+  return { ...about, embedded: false, mqtt: { ...client, identityProperty: identity?.property ?? null } }
 }
 
 function policyOf({ enforcement, quarantines: { perMinute, atOnce, group } }: Parsed['respond']): ResponsePolicy {

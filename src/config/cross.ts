@@ -1,9 +1,9 @@
 /** Rules between keys of the config: each section is parsed by itself, so that a slip in one never hides a problem in another. */
 import { partsOf, ruleOf, topicProblems } from '../core/topic-rule.ts'
-import { isLoopback } from './notation.ts'
+import { doorProblems, embeddedBrokerProblems, logProblems, mqttProblems } from './cross-connections.ts'
 import type { Path } from './problems.ts'
 import { resolveClasses } from './resolve.ts'
-import { configSchema, ROLES, type Parsed } from './schema.ts'
+import { configSchema, type Parsed } from './schema.ts'
 import { topicsOf } from './topics.ts'
 
 export interface CrossProblem {
@@ -21,24 +21,16 @@ export function crossProblems(value: unknown): CrossProblem[] {
     }),
   ) as Partial<Parsed>
   return [
-    ...openDoors(sections),
+    ...doorProblems(sections),
+    ...logProblems(sections),
     ...sourceProblems(sections.sources ?? []),
     ...classProblems(sections),
     ...layerProblems(sections),
     ...groupProblems(sections),
     ...repeated('detectors', sections.detectors ?? []),
     ...repeated('roles', sections.roles ?? []),
-    ...splitRoles(sections.roles ?? ROLES),
+    ...embeddedBrokerProblems(sections),
   ]
-}
-
-function openDoors({ listen, auth }: Partial<Parsed>): CrossProblem[] {
-  if (!listen || !auth || auth.credentials !== undefined) return []
-  const open = (['mqtt', 'http'] as const).filter((door) => !isLoopback(listen[door].host))
-  return open.map((door) => ({
-    path: ['listen', door],
-    text: `is ${listen[door].host}, which others can reach; allowed without auth.credentials: 127.0.0.1, ::1, localhost`,
-  }))
 }
 
 function sourceProblems(sources: Parsed['sources']): CrossProblem[] {
@@ -47,8 +39,8 @@ function sourceProblems(sources: Parsed['sources']): CrossProblem[] {
     sources.map((source) => source.name),
     'name',
   )
+  problems.push(...mqttProblems(sources))
   sources.forEach((source, index) => {
-    if (index > 0) problems.push({ path: ['sources', index, 'embedded'], text: 'is the second; allowed: one with embedded: true' })
     for (const { topic, key, text } of topicProblems(topicsOf(source.topics), source.device)) {
       problems.push({ path: ['sources', index, 'topics', topic, ...(typeof source.topics[topic] === 'string' ? [] : [key])], text })
     }
@@ -105,9 +97,4 @@ function repeated(key: string, names: readonly string[], inner?: string): CrossP
     if (names.indexOf(name) === index) return []
     return [{ path: [key, index, ...(inner ? [inner] : [])], text: `is "${name}" again; allowed: each once` }]
   })
-}
-
-function splitRoles(roles: readonly string[]): CrossProblem[] {
-  if (ROLES.every((role) => roles.includes(role))) return []
-  return [{ path: ['roles'], text: `are ${roles.join(', ')}; roles need log.kafka, which is not in this version: leave it out` }]
 }

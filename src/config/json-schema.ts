@@ -28,8 +28,12 @@ export interface SchemaNode {
 
 /** With `notation`, which is no keyword of JSON Schema. */
 export function describedSchema(): SchemaNode {
-  const schema = z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' }) as unknown as SchemaNode
-  return mapNodes(schema, withBuiltIn)
+  return mapNodes(inputSchema(), withBuiltIn)
+}
+
+/** What a file may say; the defaults are those of keys that are always there, not what layers bring. */
+export function inputSchema(): SchemaNode {
+  return z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' }) as unknown as SchemaNode
 }
 
 /** A value that the layers under a class bring, shown as the default of its key. */

@@ -54,6 +54,11 @@ export function text(pattern: RegExp, allowed: string) {
   return noted(z.string({ error: allowed }).regex(pattern, { error: allowed, abort: true }), { range: allowed })
 }
 
+/** What a key may hold in which references are replaced; one that was left as it is written is as good as its value. */
+export function replaced(pattern: RegExp, allowed: string) {
+  return text(new RegExp(`${pattern.source}|\\$\\{[^}]*\\}`), `${allowed}, or \${NAME}`)
+}
+
 /** Milliseconds of `10m`; `min` and `max` in the same notation. */
 export function duration(min: string, max: string) {
   return quantity(MS, { min, max, what: 'a duration', example: '10m' })
@@ -97,6 +102,33 @@ export function address() {
     .refine((value) => value.port <= 65_535, { error })
 }
 
+const BROKER = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/
+
+/** Stays as it is written. */
+export function brokerAddress() {
+  const error = 'host:port with a port from 1 to 65535, such as kafka:9092'
+  const isPort = (written: string) => Number(BROKER.exec(written)?.[1]) >= 1 && Number(BROKER.exec(written)?.[1]) <= 65_535
+  return noted(text(BROKER, error), { type: 'address', range: error }).refine(isPort, { error })
+}
+
+/** Of these schemes, without user and password, which have keys of their own. */
+export function url(schemes: readonly string[]) {
+  const error = `a URL with one of the schemes ${schemes.join(', ')}`
+  return noted(z.url({ protocol: new RegExp(`^(?:${schemes.join('|')})$`), error, abort: true }), { type: 'URL', range: schemes.join(', ') })
+    .max(2_048, { error: 'at most 2048 characters' })
+    .refine((written) => new URL(written).username + new URL(written).password === '', { error: 'a URL without user and password; username and password are keys of their own' })
+    .refine((written) => new URL(written).hostname !== '', { error: `${error} and a host` })
+}
+
+/** Path of a file. */
+export function file() {
+  return path('file')
+}
+
+export function path(of: string) {
+  return text(/^[^\u0000-\u001f]{1,4096}$/, `the path of a ${of}`)
+}
+
 /** Whether only this machine can reach what listens there. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
@@ -117,7 +149,7 @@ export function budget() {
 const PART_NAME = '[a-z][a-z0-9_]{0,31}'
 const LEVEL = String.raw`(?:\{${PART_NAME}\}|[^/{}+#\u0000]+)`
 const PATTERN = new RegExp(String.raw`^(?!\$|picket(?:/|$))(?:${LEVEL}/)*(?:${LEVEL}|\{${PART_NAME}\+\})$`)
-const PIECE = String.raw`(?:\{${PART_NAME}\}|\{payload\.[^{}\u0000-\u001f]{1,128}\}|[^{}\u0000-\u001f])`
+const PIECE = String.raw`(?:\{${PART_NAME}\}|\{(?:payload|property)\.[^{}\u0000-\u001f]{1,128}\}|[^{}\u0000-\u001f])`
 const TEMPLATE = new RegExp(`^${PIECE}{1,256}$`)
 const TEMPLATE_WITH_PART = new RegExp(String.raw`^(?=.*\{)${PIECE}{1,256}$`)
 
@@ -130,12 +162,12 @@ export function topicPattern() {
 }
 
 export function deviceTemplate() {
-  return text(TEMPLATE_WITH_PART, 'text with at least one {name} of the topics or {payload.field}, such as {site}/{device}')
+  return text(TEMPLATE_WITH_PART, 'text with at least one {name} of the topics, {payload.field} or {property.name}, such as {site}/{device}')
 }
 
 /** Of a device or class under one topic, which may be one and the same for all. */
 export function nameTemplate() {
-  return text(TEMPLATE, 'text that may have {name} of the topic and {payload.field} in it, such as {site}/{payload.meter}')
+  return text(TEMPLATE, 'text that may have {name} of the topic, {payload.field} and {property.name} in it, such as {site}/{payload.meter}')
 }
 
 /** A field of a payload, dotted where it is nested. */

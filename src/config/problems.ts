@@ -54,14 +54,20 @@ export function keyOf(path: Path): string {
   return path.map((part) => (/[."=]/.test(String(part)) ? JSON.stringify(part) : String(part))).join('.')
 }
 
-/** Names of keys that hold a secret: never shown, and the only ones in which `${NAME}` is replaced. */
-const SECRETS: ReadonlySet<string> = new Set(['password', 'secret', 'key'])
+/** Names of keys that hold a secret: never shown. */
+const SECRETS: ReadonlySet<string> = new Set(['password', 'secret', 'key', 'token'])
+/** Those in which `${NAME}` and `${file:PATH}` are replaced: processes of one file may log in as different users. */
+const REPLACED: ReadonlySet<string> = new Set([...SECRETS, 'username', 'clientId'])
 
 export function isSecret(path: Path): boolean {
   return SECRETS.has(String(path.at(-1)))
 }
 
-export const SECRET_NAMES = [...SECRETS].join(', ')
+export function isReplaced(path: Path): boolean {
+  return REPLACED.has(String(path.at(-1)))
+}
+
+export const REPLACED_NAMES = [...REPLACED].join(', ')
 
 const SHOWN_MAX = 80
 
@@ -78,7 +84,12 @@ export function shown(value: unknown, path: Path): string {
 /** A URL may stand where none belongs, and so may a key that was pasted in place of its file's name. */
 function shownText(text: string, path: Path): string {
   if (/[\r\n]/.test(text)) return 'a text of several lines'
-  return JSON.stringify(path[0] === 'notify' ? hostOf(text) : withoutSecret(text))
+  return JSON.stringify(hiddenPart(text, path))
+}
+
+/** The text at `path` as it is, but of a URL, and of all that a receiver is reached by, no more than the host. */
+export function hiddenPart(text: string, path: Path): string {
+  return path[0] === 'notify' ? hostOf(text) : withoutSecret(text)
 }
 
 /** A name or value as it is, but of a URL no more than its host. */

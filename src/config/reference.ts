@@ -106,8 +106,8 @@ function table(rows: readonly (readonly string[])[]): string {
 
 const INTRODUCTION = `# Configuration
 
-This page is made from the schema in \`src/config/schema.ts\` by \`picket schema --markdown\`: change it there. Examples: \`config/picket.yaml\` and
-\`config/examples/\`.
+This page is made from the schema in \`src/config/schema.ts\` by \`picket schema --markdown\`: change it there. Examples: \`config/picket.yaml\`,
+\`config/kafka.yaml\` (beside an MQTT broker and a Kafka that are already there) and \`config/examples/\`.
 
 The configuration is one YAML file (UTF-8, at most 1 MiB): \`--config FILE\`, \`config/picket.yaml\` by default. \`--set KEY=VALUE\` changes one key, its
 parts joined by dots, a name with a dot of its own in quotes, lists by number: \`--set listen.http=127.0.0.1:8081\`,
@@ -115,8 +115,9 @@ parts joined by dots, a name with a dot of its own in quotes, lists by number: \
 
 - \`picket check\` says what is wrong, or what the file amounts to; \`picket check --explain DEVICE METRIC\` says what is in force for one metric, and which
   line says so. Unknown keys are refused.
-- **Secrets** (\`secret\`, \`password\`, \`key\`): \`\${NAME}\` in their values, and there only, is replaced by the environment variable; inside \`{ }\` and \`[ ]\`
-  it needs quotes: \`"\${NAME}"\`. No error, log line, explanation or record in the log shows a secret's value, nor more of a URL than its host.
+- **Secrets** (\`secret\`, \`password\`, \`key\`, \`token\`): \`\${NAME}\` in their values is replaced by the environment variable, \`\${file:PATH}\` by the content of
+  the file without its last line end; in \`username\` and \`clientId\` too, nowhere else. Inside \`{ }\` and \`[ ]\` they need quotes: \`"\${NAME}"\`. A process needs
+  those of its roles only. No error, log line, explanation or record in the log shows a secret's value, nor more of a URL than its host.
 - **Editors** complete and check the file by the schema: \`picket schema > picket.schema.json\`, and as the first line of the file, for the YAML language
   server (VS Code, Neovim, …):
   \`# yaml-language-server: $schema=./picket.schema.json\`.

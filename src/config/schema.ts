@@ -1,8 +1,10 @@
 /** The one schema of the config: keys, defaults, units, ranges and what each is for. `config.ts` reads the user's file by it. */
 import { z } from 'zod'
 import { SEVERITIES } from '../core/incident.ts'
+import { ROLES } from '../core/role.ts'
 import { DETECTORS } from '../core/settings.ts'
 import { CODECS, TIME_UNITS } from '../core/topic-rule.ts'
+import { kafkaLog, mqttSource, propertyName } from './connections.ts'
 import {
   address,
   budget,
@@ -17,6 +19,8 @@ import {
   list,
   nameTemplate,
   number,
+  path,
+  replaced,
   section,
   siteName,
   size,
@@ -27,29 +31,34 @@ import {
 } from './notation.ts'
 import type { Path } from './problems.ts'
 
-export const ROLES = ['ingest', 'detect', 'respond'] as const
-
-const path = (of: string) => text(/^[^\u0000-\u001f]{1,4096}$/, `the path of a ${of}`)
-
 const listen = section({
   mqtt: address().prefault('127.0.0.1:1883').describe('Where devices connect.'),
-  http: address().prefault('127.0.0.1:8080').describe('Where the API, metrics and health are.'),
+  http: address().prefault('127.0.0.1:8080').describe('Where the API, metrics and health are; off loopback only with auth.api.token.'),
+  advertise: address()
+    .optional()
+    .describe('Where other processes and people reach listen.http: answers name it. When left out, listen.http, with the name of the machine where that is all addresses.'),
+})
+
+export const embeddedLog = section({
+  path: path('folder').prefault('./data').describe('Folder of the log, from where Picket is started.'),
+  partitions: count(1, 256, 'partitions').prefault(4).describe('Fixed once the log is made.'),
+  retention: section({
+    size: size('256MiB', '65536GiB').prefault('8GiB').describe('Of readings and dead letters on the disk.'),
+    age: duration('1h', '3650d').prefault('7d').describe('Of a reading or dead letter, from its arrival.'),
+  })
+    .prefault({})
+    .describe('Beyond either, the oldest readings and dead letters go, file by file. Incidents stay 400 days, requests 90, actions for ever.'),
+  reserve: size('1MiB', '1GiB').prefault('16MiB').describe('Room on the disk kept for the moment it is full.'),
 })
 
 const log = section({
-  embedded: section({
-    path: path('folder').prefault('./data').describe('Folder of the log, from where Picket is started.'),
-    partitions: count(1, 256, 'partitions').prefault(4).describe('Fixed once the log is made.'),
-    retention: section({
-      size: size('256MiB', '65536GiB').prefault('8GiB').describe('Of readings and dead letters on the disk.'),
-      age: duration('1h', '3650d').prefault('7d').describe('Of a reading or dead letter, from its arrival.'),
-    })
-      .prefault({})
-      .describe('Beyond either, the oldest readings and dead letters go, file by file. Incidents stay 400 days, requests 90, actions for ever.'),
-    reserve: size('1MiB', '1GiB').prefault('16MiB').describe('Room on the disk kept for the moment it is full.'),
+  embedded: embeddedLog.optional().describe('The log inside Picket, on the disk of this machine; what is used where log.kafka is not given.'),
+  kafka: kafkaLog.optional(),
+  frame: section({
+    messages: count(1, 4_096, 'messages').prefault(4_096).describe('Most messages of one record of the readings; 1: a record each, keyed by its device, for other tools.'),
   })
     .prefault({})
-    .describe('The log inside Picket, on the disk of this machine.'),
+    .describe('How readings are packed.'),
 })
 
 const topic = section({
@@ -57,18 +66,20 @@ const topic = section({
   codec: choice(CODECS).optional().meta({ builtIn: 'auto' }).describe('How payloads are read; auto: a number by its first character, else JSON.'),
   time: section({
     field: fieldName().optional().describe('Dotted where it is nested; ts, timestamp or time when left out.'),
+    property: propertyName().optional().describe('Instead of a field: the name of a user property of MQTT 5.'),
     unit: choice(TIME_UNITS).optional().meta({ builtIn: 'auto' }).describe('auto: ISO 8601, or of a number by its digits s (10), µs (16), else ms.'),
   })
     .optional()
-    .describe('Where a JSON payload says when its values were taken.'),
-  device: nameTemplate().optional().describe('Instead of the device of the source; {payload.a.b} is a field of the payload.'),
-  class: nameTemplate().optional().describe('The class where the topic has no {class}; may have {payload.a.b} too.'),
+    .describe('Where a JSON payload, or a user property, says when its values were taken.'),
+  device: nameTemplate().optional().describe('Instead of the device of the source; {payload.a.b} is a field of the payload, {property.name} a user property of MQTT 5.'),
+  class: nameTemplate().optional().describe('The class where the topic has no {class}; may have {payload.a.b} and {property.name} too.'),
 })
 export type TopicText = z.output<typeof topic>
 
 const source = section({
   name: text(/^[a-z0-9][a-z0-9-]{0,63}$/, '1 to 64 small letters, digits and -').describe('Names the source in logs and metrics.'),
-  embedded: z.literal(true, { error: 'true' }).describe('The broker inside Picket.'),
+  embedded: z.literal(true, { error: 'true' }).optional().describe('The broker inside Picket: this, or mqtt.'),
+  mqtt: mqttSource.optional(),
   topics: list(z.union([topicPattern(), topic], { error: TOPIC_ALLOWED }), { min: 1, max: 64, of: 'topics' })
     .prefault(['telemetry/{class}/{device}', 'telemetry/{class}/{device}/{metric}'])
     .describe('Tried in order. {device} and {class} name the device; with {metric} the payload is one value, else a JSON object.'),
@@ -183,7 +194,7 @@ const state = section({
 })
 
 export const configSchema = section({
-  listen: listen.prefault({}).describe('Addresses; off loopback only with auth.credentials.'),
+  listen: listen.prefault({}).describe('Addresses; off loopback MQTT only with auth.credentials, HTTP only with auth.api.token.'),
   log: log.prefault({}).describe('Everything Picket remembers.'),
   sources: list(source, { min: 1, max: 16, of: 'sources' }).prefault([{ name: 'embedded', embedded: true }]).describe('Where messages come from.'),
   classes: z
@@ -201,8 +212,15 @@ export const configSchema = section({
   respond: respond.prefault({}).describe('How much of the fleet may be cut off.'),
   notify: list(section({ webhook: webhook.describe('An HTTP receiver.') }), { min: 0, max: 16, of: 'receivers' }).prefault([]).describe('Who hears of incidents.'),
   auth: section({
-    credentials: path('file').optional().describe('User names and passwords of devices; without it Picket listens on loopback only.'),
+    credentials: path('file').optional().describe('User names and passwords of devices; without it listen.mqtt is on loopback only.'),
     signingKey: path('file').optional().describe('Ed25519 private key (PEM) that signs commands to devices.'),
+    api: section({
+      token: replaced(/^[\x21-\x7e]{16,512}$/, '16 to 512 visible ASCII characters')
+        .optional()
+        .describe('What HTTP requests must bear (Authorization: Bearer …), but for metrics and health.'),
+    })
+      .prefault({})
+      .describe('Who may ask Picket.'),
   })
     .prefault({})
     .describe('Who may connect, and how a device knows that a command is ours.'),
@@ -215,15 +233,9 @@ export const configSchema = section({
     .describe('Clocks.'),
   state: state.prefault({}).describe('What was learnt.'),
   detectors: list(choice(DETECTORS), { min: 1, max: DETECTORS.length, of: 'detectors' }).prefault([...DETECTORS]).describe('Which detectors have a say.'),
-  roles: list(choice(ROLES), { min: 1, max: ROLES.length, of: 'roles' }).prefault([...ROLES]).describe('What this process does; all of them with the embedded log.'),
+  roles: list(choice(ROLES), { min: 1, max: ROLES.length, of: 'roles' }).prefault([...ROLES]).describe('What this process does; all of them with the embedded log. --roles of picket run says it for one process.'),
 })
 export type Parsed = z.output<typeof configSchema>
-
-/** Keys of the design that this version can't obey: refused by name rather than ignored. `*` is any one key or index. */
-export const NOT_YET: readonly { readonly path: Path; readonly instead: string }[] = [
-  { path: ['log', 'kafka'], instead: 'use log.embedded' },
-  { path: ['sources', '*', 'mqtt'], instead: 'use embedded: true' },
-]
 
 const BY_CLASS = 'is not for one site or device: false alarms are counted by class; say it in classes'
 /** Keys in a place where they mean nothing: refused with the reason rather than as unknown. */

@@ -85,3 +85,11 @@ export function idOf(...parts: readonly (string | number)[]): string {
   }
   return hash.digest('hex').slice(0, 24)
 }
+
+/** Characters of a hash in a sentence. */
+const HASH_SHOWN = 12
+
+/** Enough of a hash to tell it from others. */
+export function shortHash(hash: string): string {
+  return hash.slice(0, HASH_SHOWN)
+}

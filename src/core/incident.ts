@@ -19,6 +19,13 @@ export interface Vote {
   readonly expected: readonly [number | null, number | null]
 }
 
+/** Which settings were in force. */
+export interface ConfigVersion {
+  readonly version: number
+  /** SHA-256 of their canonical JSON, hex. */
+  readonly hash: string
+}
+
 /** One whole revision. Times are ms since epoch; revisions count by one from 1, without gaps. */
 export interface Incident {
   readonly id: string
@@ -40,4 +47,6 @@ export interface Incident {
   /** One sentence for people. */
   readonly summary: string
   readonly votes: readonly Vote[]
+  /** In force where this revision was made; left out in revisions of before it was noted. */
+  readonly config?: ConfigVersion
 }

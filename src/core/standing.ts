@@ -43,7 +43,26 @@ export interface QuarantinesView {
   readonly waiting: number
 }
 
+/** How far a partition is with the configuration last written. */
+export interface PartitionConfig {
+  readonly partition: number
+  /** `unknown`: its record waits for a detect that says which topic this is; `pending`: to be written; `written`: detect has not come to it. */
+  readonly state: 'unknown' | 'pending' | 'written' | 'switched'
+  /** Of what detect said last that it obeys: its version, and the offset of its record in `readings`; null where that is not known. */
+  readonly version: number | null
+  readonly position: number | null
+}
+
+export interface ConfigView {
+  /** Last written to every partition. */
+  readonly version: number
+  readonly hash: string
+  readonly partitions: readonly PartitionConfig[]
+}
+
 export interface Standing {
+  /** Null before it is known which one is in force. */
+  readonly config: ConfigView | null
   readonly enforcement: EnforcementView
   readonly quarantines: QuarantinesView
   /** In force, the oldest first. */

@@ -32,7 +32,6 @@ const FLOOD = 20
 
 export class DemoDevice {
   readonly member: Member
-  readonly truth: Truth | null
   readonly #signal: Signal
   readonly #clock: DeviceClock
   readonly #intruder: Prng
@@ -40,18 +39,30 @@ export class DemoDevice {
   #sensed: number
   #latest: Readings
   #held: Readings[string] | undefined
+  #truth: Truth | null
   #mended = false
 
   /** `prng`: this device's own. */
   constructor(member: Member, truth: Truth | null, prng: Prng) {
     this.member = member
-    this.truth = truth
+    this.#truth = truth
     this.#signal = signalOf(member, prng.fork('signal'))
     this.#clock = new DeviceClock(prng.fork('clock'))
     this.#intruder = prng.fork('intruder')
     this.#due = member.firstAt
     this.#sensed = member.firstAt
     this.#latest = this.#signal.next(0)
+  }
+
+  /** What is, was or will be wrong with it; null: nothing. */
+  get truth(): Truth | null {
+    return this.#truth
+  }
+
+  /** In place of what was wrong with it before, which is over. */
+  befall(truth: Truth): void {
+    this.#truth = truth
+    this.#mended = false
   }
 
   /** When the next message is due, ms since the fleet's start. */

@@ -19,6 +19,9 @@ const LASTS = 36_000
 /** Sensors that stick: the line of a pressure sensor clogs, the wheel of a flow meter jams. */
 const STICKY = ['flow', 'pressure'] as const
 
+/** From the faults of one round to those of the next, ms: all are over by then, and what was quarantined is well again. */
+const ROUND_MS = 120_000
+
 /** By then every fault has begun, ms since the fleet's start. */
 export const ALL_BEGUN_MS = BEGIN_TO
 
@@ -44,6 +47,12 @@ function drawMembers({ kind, count }: { readonly kind: DeviceKind; readonly coun
     const id = `${kind}-${String(i + 1).padStart(2, '0')}`
     return { id, kind, periodMs: PERIOD_MS, firstAt: Math.round(root.fork(`${id}/first`).between(0, PERIOD_MS)) }
   })
+}
+
+/** The faults of a later round, 1 and up: each again, on whom the seed and the round say, `round` times two minutes after those of the fleet itself. */
+export function drawRound({ seed, devices }: DemoFleet, round: number): readonly Truth[] {
+  const members = devices.map(({ member }) => member)
+  return drawTruths(members, new Prng(seed).fork(`troubles/${round}`)).map((truth) => ({ ...truth, from: truth.from + round * ROUND_MS, to: truth.to + round * ROUND_MS }))
 }
 
 /** Each on a device of its own. */

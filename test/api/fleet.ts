@@ -1,8 +1,10 @@
 /** A small app in memory behind the API's port, for the tests of the API and of the verbs that speak to it. */
+import type { ConfigDoor } from '../../src/api/config-door.ts'
 import type { IncidentQuery, Page, Views } from '../../src/api/views.ts'
 import type { DeviceView } from '../../src/core/device.ts'
 import type { Incident } from '../../src/core/incident.ts'
 import type { Request } from '../../src/core/request.ts'
+import { type Role, ROLES } from '../../src/core/role.ts'
 import type { Standing } from '../../src/core/standing.ts'
 import type { Readiness } from '../../src/ops/health.ts'
 
@@ -34,6 +36,7 @@ export function aDevice(fields: Partial<DeviceView> = {}): DeviceView {
 /** Enforcement on, a hundred devices' room, nothing silenced. */
 export function aStanding(fields: Partial<Standing> = {}): Standing {
   return {
+    config: null,
     enforcement: { state: 'on', says: 'config', reason: '', by: '', since: null },
     quarantines: { active: 0, atOnce: 100, lastMinute: 0, perMinute: 10, waiting: 0 },
     silences: [],
@@ -44,12 +47,19 @@ export function aStanding(fields: Partial<Standing> = {}): Standing {
 }
 
 export interface FleetOptions {
+  /** All of them where left out. */
+  readonly roles?: readonly Role[]
+  readonly elsewhere?: readonly { readonly partition: number; readonly owner: string | null }[]
+  /** By place. */
+  readonly holders?: Readonly<Record<string, string>>
   readonly incidents?: readonly Incident[]
   readonly devices?: readonly DeviceView[]
   /** Partitions whose devices can't be seen. */
   readonly missing?: readonly string[]
   readonly readiness?: Readiness
   readonly standing?: Standing | null
+  /** Left out: there is no file to read again. */
+  readonly config?: ConfigDoor
   /** Stands in for the log: what it throws is what storing a request throws. */
   readonly store?: (request: Request) => Promise<void>
 }
@@ -72,6 +82,20 @@ export class Fleet implements Views {
     list: (page: Page) => pageOf(this.options.devices ?? [], page),
     get: (id: string) => this.options.devices?.find((one) => one.id === id) ?? null,
     missing: () => this.options.missing ?? [],
+    elsewhere: () => this.options.elsewhere ?? [],
+    partitionOf: (id: string) => Number(/\d+$/.exec(id)?.[0] ?? 0),
+  }
+
+  get config(): { readonly config?: ConfigDoor } {
+    return this.options.config ? { config: this.options.config } : {}
+  }
+
+  get roles(): readonly Role[] {
+    return this.options.roles ?? ROLES
+  }
+
+  holder(place: string): string | null {
+    return this.options.holders?.[place] ?? null
   }
 
   async request(request: Request): Promise<string> {

@@ -48,6 +48,11 @@ describe('operations', () => {
     expect(answer.body).toContain('picket_things_total 2')
   })
 
+  test('/metrics says what /readyz answers', async () => {
+    expect((await get(setUp().server, '/metrics')).body).toContain('picket_ready 1')
+    expect((await get(setUp({ readiness: { ready: false, reasons: ['x'] } }).server, '/metrics')).body).toContain('picket_ready 0')
+  })
+
   test('/healthz answers while the event loop turns, ready or not', async () => {
     const { server } = setUp({ readiness: { ready: false, reasons: ['x'] } })
     expect((await get(server, '/healthz')).statusCode).toBe(200)

@@ -16,7 +16,7 @@ listen:
   mqtt: 127.0.0.1:1883
   htpp: 127.0.0.1:8080
 `, says: [
-    'picket.yaml:4:3: listen.htpp: unknown key, did you mean http? allowed: mqtt, http',
+    'picket.yaml:4:3: listen.htpp: unknown key, did you mean http? allowed: mqtt, http, advertise',
   ] },
   { name: 'a key that belongs elsewhere', text: `
 classes:
@@ -168,7 +168,7 @@ log:
 notify:
   - webhook: { url: "htps://user:token@hooks.example.org/T0/B0/token" }
 `, says: [
-    'picket.yaml:3:21: log.embedded.path: has ${…} in it, which is replaced only in password, secret, key; write the value itself',
+    'picket.yaml:3:21: log.embedded.path: has ${…} in it, which is replaced only in password, secret, key, token, username, clientId; write the value itself',
     'picket.yaml:5:21: notify.0.webhook.url: is "htps://hooks.example.org/…"; allowed: an http or https URL',
   ] },
   { name: 'a variable without quotes inside braces', text: `
@@ -216,13 +216,13 @@ __proto__:
 `, says: [
     'picket.yaml:2:1: __proto__: unknown key; none may have this name',
   ] },
-  { name: 'what this version can not do', text: `
+  { name: 'roles without a log that several processes share, and a Kafka beside the folder', text: `
 log:
-  kafka: { brokers: [ "kafka:9092" ] }
+  embedded: {}
+  kafka: { brokers: [ "kafka" ], replication: 1 }
 roles: [ detect ]
 `, says: [
-    'picket.yaml:3:3: log.kafka: is not in this version; use log.embedded',
-    'picket.yaml:4:8: roles: are detect; roles need log.kafka, which is not in this version: leave it out',
+    'picket.yaml:4:23: log.kafka.brokers.0: is "kafka"; allowed: host:port with a port from 1 to 65535, such as kafka:9092',
   ] },
   { name: 'no mapping at all', text: `just text
 `, says: [

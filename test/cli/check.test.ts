@@ -78,7 +78,7 @@ replay      after a crash at most what came since the checkpoint: 150000 message
         ok: false,
         file,
         problems: [
-          { place: `${file}:2:3`, file, line: 2, column: 3, key: 'listen.htpp', text: 'unknown key, did you mean http? allowed: mqtt, http' },
+          { place: `${file}:2:3`, file, line: 2, column: 3, key: 'listen.htpp', text: 'unknown key, did you mean http? allowed: mqtt, http, advertise' },
           expect.objectContaining({ place: '--set time.tolerance', file: null, line: null, column: null, key: 'time.tolerance' }),
         ],
       },

@@ -23,10 +23,12 @@ export const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error
 export const fixedRandom: Random = { id: () => 'r1', fraction: () => 0 }
 
 /** `fetch` to the real API over `fleet`, without a network. Other hosts than picket.test refuse the connection. */
-export function fetchOf(fleet: Fleet): typeof fetch {
+export function fetchOf(fleet: Fleet, token: string | null = null): typeof fetch {
   const server = makeServer({
+    token,
     listen: { host: '0.0.0.0', port: 0 },
     app: fleet,
+    ...fleet.config,
     metrics: makePrometheus({ processMetrics: false }),
     logger: silent,
     clock: new ManualClock(),
@@ -34,7 +36,7 @@ export function fetchOf(fleet: Fleet): typeof fetch {
   })
   return async (input, init) => {
     const url = new URL(String(input))
-    if (url.hostname !== 'picket.test') throw new TypeError('fetch failed', { cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }) })
+    if (url.hostname !== 'picket.test') return refused(input, init)
     const answer = await server.inject({
       method: (init?.method ?? 'GET') as 'GET' | 'POST' | 'DELETE',
       url: `${url.pathname}${url.search}`,
@@ -43,6 +45,19 @@ export function fetchOf(fleet: Fleet): typeof fetch {
     })
     return new Response(answer.body, { status: answer.statusCode })
   }
+}
+
+/** `fetch` to the real APIs of several processes, by `host:port`; others refuse the connection. */
+export function fetchAmong(fleets: Readonly<Record<string, Fleet>>, token: string | null = null): typeof fetch {
+  const byHost = new Map(Object.entries(fleets).map(([host, fleet]) => [host, fetchOf(fleet, token)]))
+  return async (input, init) => {
+    const url = new URL(String(input))
+    return (byHost.get(url.host) ?? refused)(`http://picket.test${url.pathname}${url.search}`, init)
+  }
+}
+
+const refused: typeof fetch = async () => {
+  throw new TypeError('fetch failed', { cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }) })
 }
 
 /** A broker that keeps what it takes; `take` decides when, and whether, it acknowledges. */
@@ -96,6 +111,12 @@ export class MemoryHost implements Host {
 
   onSignal(each: (signal: StopSignal) => void): void {
     this.signal = each
+  }
+
+  reload: () => void = ignore
+
+  onReload(each: () => void): void {
+    this.reload = each
   }
 
   onUncaught(each: (error: unknown) => void): void {

@@ -125,9 +125,11 @@ describe('the other topics', () => {
     expect(decoded('incidents', encodeIncidentRecord({ kind: 'revision', stamp, arrival: 0, incident: anIncident() }))).toEqual([
       { offset: 7, partition: 2, stamp, incident: anIncident() },
     ])
-    expect(decoded('incidents', encodeIncidentRecord({ kind: 'opened', stamp: { ...stamp, n: 0 }, ids: ['i1'] }))).toEqual([
+    expect(decoded('incidents', encodeIncidentRecord({ kind: 'opened', stamp: { ...stamp, n: 0 }, ids: ['i1'], config: null }))).toEqual([
       { offset: 7, partition: 2, stamp: { ...stamp, n: 0 }, opened: ['i1'] },
     ])
+    const config = { version: 2, hash: 'abc', offset: 40 }
+    expect(decoded('incidents', encodeIncidentRecord({ kind: 'opened', stamp: { ...stamp, n: 0 }, ids: [], config }))).toMatchObject([{ opened: [], config }])
   })
 
   test('pages of state come row by row, the numbers under their part', () => {

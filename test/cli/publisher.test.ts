@@ -18,7 +18,7 @@ async function broker(options: ConstructorParameters<typeof Aedes>[0] = {}) {
   return { port: (server.address() as AddressInfo).port }
 }
 
-const client = (port: number) => ({ host: '127.0.0.1', port, clientId: 'c1', username: null, password: null })
+const client = (port: number) => ({ url: `mqtt://127.0.0.1:${port}`, tls: null, clientId: 'c1', username: null, password: null })
 
 test('publishes at QoS 1 and resolves with the acknowledgement', async () => {
   const seen: unknown[] = []

@@ -55,9 +55,15 @@ describe('what is sent', () => {
   test('goes to the address of the config, under the credentials given, as a client of its own', async () => {
     const broker = new MemoryBroker()
     await replaying(SKAB, broker).replay('--speed', '0', '--username', 'v1', '--password', 'pw', '--set', 'listen.mqtt="[::1]:1884"')
-    expect(broker.clients).toEqual([{ host: '::1', port: 1884, clientId: 'picket-replay-r1', username: 'v1', password: 'pw' }])
+    expect(broker.clients).toEqual([{ url: 'mqtt://[::1]:1884', tls: null, clientId: 'picket-replay-r1', username: 'v1', password: 'pw' }])
     expect(broker.ended).toBe(1)
   })
+})
+
+test('goes to the broker of the first source where that is not Picket’s own', async () => {
+  const broker = new MemoryBroker()
+  await replaying(SKAB, broker).replay('--speed', '0', '--set', 'sources=[{ name: field, mqtt: { url: "wss://broker/mqtt", username: picket, password: "${PICKET_TEST_UNSET}" } }]')
+  expect(broker.clients).toEqual([{ url: 'wss://broker/mqtt', tls: null, clientId: 'picket-replay-r1', username: null, password: null }])
 })
 
 describe('pace', () => {

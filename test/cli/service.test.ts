@@ -1,11 +1,12 @@
 /** `picket run` around an app in memory: its greeting, how it drains, and with which code it ends. */
+import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { loadConfig } from '../../src/config/config.ts'
+import { type Config, loadConfig, loadWritten } from '../../src/config/config.ts'
 import type { PicketPorts, RunningPicket, StartPicket } from '../../src/cli/run.ts'
 import { Failure } from '../../src/cli/io.ts'
 import { runPicket } from '../../src/cli/service.ts'
 import { makePrometheus } from '../../src/ops/prometheus.ts'
-import { Fleet } from '../api/fleet.ts'
+import { aStanding, Fleet } from '../api/fleet.ts'
 import { ManualClock, settle } from '../clock.ts'
 import { aConfig, makeLab, MemoryHost, silent } from './lab.ts'
 
@@ -24,7 +25,7 @@ function running(picket: Partial<RunningPicket> = {}, ready: Promise<void> = Pro
   const start: StartPicket = async (_config, ports) => {
     given.push(ports)
     await ready
-    return { app: new Fleet(), mqtt: { host: '127.0.0.1', port: 1883 }, stop: async () => void stops++, ...picket }
+    return { app: new Fleet(), mqtt: { host: '127.0.0.1', port: 1883 }, reload: async () => null, stop: async () => void stops++, ...picket }
   }
   const ended = runPicket(io, config, { metrics: makePrometheus({ processMetrics: false }), logger, start }).then(
     () => 'drained',
@@ -155,7 +156,7 @@ describe('the end', () => {
   test('an API that cannot listen stops the app that was started', async () => {
     let stops = 0
     const config = aConfig('listen: { mqtt: 127.0.0.1:0, http: 127.0.0.1:1 }\n')
-    const start: StartPicket = async () => ({ app: new Fleet(), mqtt: { host: '127.0.0.1', port: 1 }, stop: async () => void stops++ })
+    const start: StartPicket = async () => ({ app: new Fleet(), mqtt: { host: '127.0.0.1', port: 1 }, reload: async () => null, stop: async () => void stops++ })
     const taken = makeLab({ start })
     const blocker = running()
     const port = /:(\d+)\/metrics/.exec(await blocker.greeted())?.[1]
@@ -164,5 +165,109 @@ describe('the end', () => {
     expect(stderr).toContain('another process listens there')
     blocker.host.signal('SIGTERM')
     await blocker.ended
+  })
+})
+
+describe('with the log in Kafka', () => {
+  const kafka = (text = '') =>
+    loadConfig({ file: 'picket.yaml', text: `listen: { http: 127.0.0.1:0${text} }\nlog: { kafka: { brokers: [ "k:9092", "l:9092" ], prefix: p. } }\nsources: [ { name: field, mqtt: { url: "mqtt://b:1883" }, topics: [ "t/{device}" ] } ]\nroles: [ ingest, detect ]\n` })
+  const url = (advertised: string | null | undefined) => `http://${advertised}`
+
+  test('health is there before it has started, and says what is waited for', async () => {
+    let go = () => {}
+    const { host, given, greeted, ended } = running({ mqtt: null }, new Promise((resolve) => (go = resolve)), kafka())
+    for (let i = 0; i < 1000 && given.length === 0; i++) await settle()
+    given[0]?.waitFor?.('log.kafka: k:9092 is away')
+    const at = url(given[0]?.advertised)
+    expect((await fetch(`${at}/healthz`)).status).toBe(200)
+    const ready = await fetch(`${at}/readyz`)
+    expect([ready.status, await ready.text()]).toEqual([503, '{"ready":false,"reason":"log.kafka: k:9092 is away"}\n'])
+    expect((await fetch(`${at}/api/v1/devices`)).status).toBe(503)
+    go()
+    await greeted()
+    expect((await fetch(`${at}/readyz`)).status).toBe(200)
+    host.signal('SIGTERM')
+    expect(await ended).toBe('drained')
+  })
+
+  test('the greeting says the roles, their sources and doors, and where the log is', async () => {
+    const { host, given, greeted, ended } = running({ mqtt: null }, Promise.resolve(), kafka())
+    const lines = (await greeted()).trimEnd().split('\n')
+    const at = url(given[0]?.advertised)
+    expect(lines).toEqual([
+      'roles    ingest, detect',
+      'source   field, publish to t/{device} at mqtt://b:1883',
+      `metrics  ${at}/metrics`,
+      `API      ${at}/api/v1/devices`,
+      'data     Kafka at k:9092, l:9092, topics p.…',
+      `try      node dist/main.js devices --url ${at}`,
+    ])
+    host.signal('SIGTERM')
+    await ended
+  })
+
+  test('others are told the advertised address', async () => {
+    const { host, given, greeted, ended } = running({ mqtt: null }, Promise.resolve(), kafka(', advertise: "picket-1.example:80"'))
+    await greeted()
+    expect(given[0]?.advertised).toBe('picket-1.example:80')
+    host.signal('SIGTERM')
+    await ended
+  })
+
+  test('a signal while Kafka is away ends it at once, and well', async () => {
+    const { host, io, printed } = { host: new MemoryHost(), ...makeLab() }
+    const start: StartPicket = (_, { stopping }) => new Promise((resolve) => stopping?.addEventListener('abort', () => resolve(null)))
+    const logger = { ...silent, flush: () => {} }
+    const ended = runPicket({ ...io, host }, kafka(), { metrics: makePrometheus({ processMetrics: false }), logger, start })
+    for (let i = 0; i < 100; i++) await settle()
+    host.signal('SIGTERM')
+    await ended
+    expect(printed.stdout).toBe('')
+  })
+
+  test('what keeps it from starting closes the door again, and is thrown', async () => {
+    const { given, ended } = running({}, Promise.reject(new Error('no rights')), kafka())
+    expect(await ended).toEqual(new Error('no rights'))
+    await expect(fetch(`${url(given[0]?.advertised)}/healthz`)).rejects.toThrow()
+  })
+})
+
+describe('a reload', () => {
+  const TEXT = 'listen: { mqtt: 127.0.0.1:0, http: 127.0.0.1:0 }\n'
+
+  /** A service whose file says `next` by the time it is read again. */
+  async function reloaded(next: string, by: (service: { readonly host: MemoryHost; readonly url: string }) => unknown) {
+    const file = aConfig(TEXT)
+    const host = new MemoryHost()
+    const logged: string[] = []
+    const { io, printed } = makeLab({ host })
+    const given: Config[] = []
+    const view = { version: 2, hash: 'hash-2', partitions: [] }
+    const app = new Fleet({ standing: aStanding({ config: { ...view, version: 1 } }) })
+    const start: StartPicket = async () => ({ app, mqtt: null, reload: async (config) => (given.push(config), view), stop: async () => undefined })
+    const at = (_: unknown, text: string) => void logged.push(text)
+    const logger = { ...silent, info: at, warn: at, error: at, flush: () => undefined }
+    const read = () => loadWritten({ file })
+    const written = read()
+    const ended = runPicket(io, written.config, { metrics: makePrometheus({ processMetrics: false }), logger, start, file: { written, read } })
+    for (let i = 0; i < 1000 && printed.stdout === ''; i++) await settle()
+    writeFileSync(file, next)
+    const answer = await by({ host, url: /http:[^/]*\/\/[^/]*/.exec(printed.stdout)![0] })
+    await settle()
+    host.signal('SIGTERM')
+    await ended
+    return { given, logged, answer }
+  }
+
+  test('comes by SIGHUP', async () => {
+    const { given, logged } = await reloaded(`${TEXT}state: { expire: 2d }\n`, ({ host }) => host.reload())
+    expect(given).toMatchObject([{ settings: { expireMs: 172_800_000 } }])
+    expect(logged).toContain('configuration reloaded: version 2 goes to every partition, 1 keys changed')
+  })
+
+  test('comes over HTTP, with a bad file as 422', async () => {
+    const ask = async ({ url }: { readonly url: string }) => (await fetch(`${url}/api/v1/reload`, { method: 'POST' })).status
+    expect(await reloaded(`${TEXT}state: { expire: 2d }\n`, ask)).toMatchObject({ answer: 200, given: [{}] })
+    expect(await reloaded('listen: 5\n', ask)).toMatchObject({ answer: 422, given: [] })
   })
 })

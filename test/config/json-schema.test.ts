@@ -71,6 +71,17 @@ describe('the JSON Schema', () => {
   it('gives every key its default, but those that are required, or mean something by their absence', () => {
     const without = leaves(editorSchema()).filter(({ key, node }) => node.default === undefined && !key.includes('[]') && !/^(?:sites|devices)\./.test(key))
     expect(without.map(({ key }) => key)).toEqual([
+      'listen.advertise',
+      'log.embedded',
+      'log.kafka',
+      'log.kafka.brokers',
+      'log.kafka.tls',
+      'log.kafka.tls.ca',
+      'log.kafka.tls.cert',
+      'log.kafka.tls.key',
+      'log.kafka.sasl',
+      'log.kafka.sasl.username',
+      'log.kafka.sasl.password',
       'classes.*.heartbeat',
       'classes.*.window',
       'classes.*.window.size',
@@ -83,6 +94,7 @@ describe('the JSON Schema', () => {
       'respond.quarantines.group.atOnce',
       'auth.credentials',
       'auth.signingKey',
+      'auth.api.token',
     ])
   })
 

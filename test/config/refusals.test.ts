@@ -23,8 +23,8 @@ describe('a refusal', () => {
       'classes: {}\nlisen: {}',
       'my.yaml:2:1: lisen: unknown key, did you mean listen? allowed: listen, log, sources,',
     ],
-    ['unknown key inside', 'listen:\n  htpp: x', 'my.yaml:2:3: listen.htpp: unknown key, did you mean http? allowed: mqtt, http'],
-    ['key like no other', 'listen: { zebra: 1 }', 'my.yaml:1:11: listen.zebra: unknown key; allowed: mqtt, http'],
+    ['unknown key inside', 'listen:\n  htpp: x', 'my.yaml:2:3: listen.htpp: unknown key, did you mean http? allowed: mqtt, http, advertise'],
+    ['key like no other', 'listen: { zebra: 1 }', 'my.yaml:1:11: listen.zebra: unknown key; allowed: mqtt, http, advertise'],
     ['bad address', 'listen: { mqtt: 1883 }', 'my.yaml:1:17: listen.mqtt: is 1883; allowed: host:port with a port from 0 to 65535'],
     ['port out of range', 'listen: { mqtt: "localhost:70000" }', 'my.yaml:1:17: listen.mqtt: is "localhost:70000"; allowed: host:port'],
     [
@@ -187,20 +187,13 @@ describe('a refusal', () => {
   })
 })
 
-describe('what this version can not do yet', () => {
-  it.each([
-    ['log: { kafka: { brokers: [a] } }', 'my.yaml:1:8: log.kafka: is not in this version; use log.embedded'],
-    [
-      'sources: [{ name: a, embedded: true, mqtt: { url: x } }]',
-      'my.yaml:1:38: sources.0.mqtt: is not in this version; use embedded: true',
-    ],
-    ['roles: [ingest, detect]', 'my.yaml:1:8: roles: are ingest, detect; roles need log.kafka, which is not in this version: leave it out'],
-  ])('is refused by name: %s', (text, line) => {
-    expect(refusal(text)).toEqual([line])
-  })
-})
-
 describe('doors', () => {
+  it.each(['0.0.0.0:80', '"[::]:80"', 'picket.example:80'])('of HTTP open to others need a token, whatever devices need: %s', (address) => {
+    const text = `listen: { http: ${address} }\nauth: { credentials: ./c`
+    expect(refusal(`${text} }`)).toEqual([expect.stringContaining('allowed without auth.api.token: 127.0.0.1, ::1, localhost')])
+    expect(() => loadConfig({ file: 'f', text: `${text}, api: { token: 0123456789abcdef } }` })).not.toThrow()
+  })
+
   it.each(['0.0.0.0:1883', '192.168.1.4:1883', '"[::]:1883"', 'picket.example:1883'])('open to others need credentials: %s', (address) => {
     expect(refusal(`listen: { mqtt: ${address} }`)).toEqual([
       expect.stringContaining('allowed without auth.credentials: 127.0.0.1, ::1, localhost'),
@@ -259,20 +252,20 @@ describe('secrets', () => {
   it.each([
     ['${HOOK}', { HOOK: '' }, 'needs the environment variable HOOK, which is empty'],
     ['${constructor}', {}, 'needs the environment variable constructor, which is not set'],
-    ['$HOOK_SECRET', { HOOK_SECRET: 's' }, 'is a variable without braces; allowed: ${NAME} of an environment variable'],
+    ['$HOOK_SECRET', { HOOK_SECRET: 's' }, 'is a variable without braces; allowed: ${NAME} of an environment variable, ${file:PATH} of a file'],
   ])('tell a slip in the variable: %s', (secret, environment, line) => {
     expect(() => loadConfig({ file: 'f', text: `notify: [{ webhook: { url: "http://h/", secret: "${secret}" } }]`, environment })).toThrow(line)
   })
 
   it('are the only values that are substituted', () => {
     expect(refusal('log: { embedded: { path: "${HOME}/x" } }')).toEqual([
-      'my.yaml:1:26: log.embedded.path: has ${…} in it, which is replaced only in password, secret, key; write the value itself',
+      'my.yaml:1:26: log.embedded.path: has ${…} in it, which is replaced only in password, secret, key, token, username, clientId; write the value itself',
     ])
   })
 
   it.each(['${HOOK', 'a-${', '${A}${HOOK'])('that begin a reference and never end it are refused: %s', (secret) => {
     const text = `notify: [{ webhook: { url: "http://h/", secret: "${secret}" } }]`
-    expect(() => loadConfig({ file: 'f', text, environment: { A: 'a' }, unsetSecrets: 'leave' })).toThrow('secret: has ${ without a } after it; allowed: ${NAME} of an environment variable')
+    expect(() => loadConfig({ file: 'f', text, environment: { A: 'a' }, unsetSecrets: 'leave' })).toThrow('secret: has ${ without a } after it; allowed: ${NAME} of an environment variable, ${file:PATH} of a file')
   })
 
   it.each([

@@ -48,7 +48,7 @@ describe('a topic is refused', () => {
     ['{ codec: json }', 'my.yaml:6:5: sources.0.topics.0.pattern: is missing; allowed: levels of plain text'],
     ['{ pattern: "a/{device}", codek: json }', 'sources.0.topics.0.codek: unknown key, did you mean codec? allowed: pattern, codec, time, device, class'],
     ['{ pattern: "a/{device}", codec: xml }', 'sources.0.topics.0.codec: is "xml"; allowed: one of auto, json, number, text'],
-    ['{ pattern: "a/{device}", time: ts }', 'sources.0.topics.0.time: is "ts"; allowed: a mapping with the keys field, unit'],
+    ['{ pattern: "a/{device}", time: ts }', 'sources.0.topics.0.time: is "ts"; allowed: a mapping with the keys field, property, unit'],
     ['{ pattern: "a/{device}", time: { unit: min } }', 'sources.0.topics.0.time.unit: is "min"; allowed: one of auto, ms, s, us, iso'],
     ['{ pattern: "a/{device}", time: { field: "" } }', 'sources.0.topics.0.time.field: is ""; allowed: the name of a field of the payload'],
     ['{ pattern: "a", device: "{payload.}" }', 'sources.0.topics.0.device: is "{payload.}"; allowed: text that may have {name} of the topic'],
@@ -67,7 +67,29 @@ describe('a topic is refused', () => {
   })
 
   it('where the device of the source is no template', () => {
-    expect(refusal('  - a/{device}', 'pump')[0]).toContain('sources.0.device: is "pump"; allowed: text with at least one {name} of the topics or {payload.field}')
+    expect(refusal('  - a/{device}', 'pump')[0]).toContain('sources.0.device: is "pump"; allowed: text with at least one {name} of the topics, {payload.field} or {property.name}')
+  })
+})
+
+describe('a user property of MQTT 5', () => {
+  const source = (of: string, topics: string, device = '{device}') =>
+    loadConfig({ file: 'my.yaml', text: `log: { kafka: { brokers: [k:1] } }\nsources: [ { name: a, ${of}, device: "${device}", topics: ${topics} } ]`, environment: {} }).sources[0]!
+
+  it('may be the event time, and name device and class', () => {
+    const { topics } = source('mqtt: { url: "mqtt://b" }', '[ { pattern: a/b, device: "{property.id}", class: "{property.kind}", time: { property: at, unit: s } } ]')
+    expect(topics).toEqual([{ pattern: 'a/b', device: '{property.id}', class: '{property.kind}', time: { fields: [], unit: 's', property: 'at' } }])
+  })
+
+  it('may be the time of a topic whose payload is a number', () => {
+    expect(() => source('mqtt: { url: "mqtt://b" }', '[ { pattern: "a/{device}", codec: number, time: { property: at } } ]')).not.toThrow()
+  })
+
+  it.each([
+    ['embedded: true', '[ "a/{x}" ]', '{property.id}', 'sources.0.topics: name the user property id, and the broker inside Picket has none; allowed: with mqtt.version 5'],
+    ['mqtt: { url: "mqtt://b", version: 3.1.1 }', '[ { pattern: "a/{device}", time: { property: at } } ]', '{device}', 'name the user property at, and MQTT 3.1.1 has none'],
+    ['mqtt: { url: "mqtt://b" }', '[ { pattern: "a/{device}", time: { property: at, field: ts } } ]', '{device}', 'sources.0.topics.0.time: has field and property; allowed: one of them'],
+  ])('is refused with %s', (of, topics, device, why) => {
+    expect(() => source(of, topics, device)).toThrow(why)
   })
 })
 

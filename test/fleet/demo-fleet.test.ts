@@ -1,6 +1,6 @@
 /** The fleet of the demonstration as it is drawn: one of each fault, each on a device of its own that can have it. */
 import { describe, expect, it } from 'vitest'
-import { ALL_BEGUN_MS, drawFleet } from '../../src/fleet/demo-fleet.ts'
+import { ALL_BEGUN_MS, drawFleet, drawRound } from '../../src/fleet/demo-fleet.ts'
 import { inWords, TROUBLES } from '../../src/fleet/truth.ts'
 
 const SEEDS = Array.from({ length: 200 }, (_, seed) => seed)
@@ -45,6 +45,35 @@ describe('a fleet', () => {
       expect(begins).toEqual(begins.toSorted((a, b) => a - b))
       expect(begins.at(-1)).toBeLessThanOrEqual(ALL_BEGUN_MS)
     }
+  })
+})
+
+describe('a later round', () => {
+  it('has each fault once more, two minutes a round later, as the seed and the round say', () => {
+    for (const seed of SEEDS.slice(0, 20)) {
+      const fleet = drawFleet(seed)
+      const truths = drawRound(fleet, 2)
+      expect(truths).toEqual(drawRound(drawFleet(seed), 2))
+      expect(truths).not.toEqual(drawRound(fleet, 3))
+      expect(truths.map(({ kind }) => kind).toSorted()).toEqual([...TROUBLES].toSorted())
+      for (const { from, to } of truths) expect([from >= 276_000, from <= 282_000, to - from]).toEqual([true, true, 36_000])
+    }
+  })
+
+  it('befalls a device that was mended before', () => {
+    const { devices } = drawFleet(3)
+    const [device] = devices
+    const silent = (from: number) => ({ device: device!.member.id, kind: 'silence', from, to: from + 36_000, metric: '' }) as const
+    const says = (until: number) => {
+      const said = []
+      while (device!.due < until) said.push(device!.next())
+      return said
+    }
+    device!.befall(silent(10_000))
+    device!.mend(10_000)
+    expect(says(20_000)).not.toContain(null)
+    device!.befall(silent(20_000))
+    expect(says(30_000)).not.toContainEqual(expect.anything())
   })
 })
 

@@ -89,10 +89,12 @@ async function inService(io: CliIo, config: Config, parts: Parts): Promise<void>
   const toStop: (() => Promise<unknown>)[] = []
   try {
     const picket = await parts.start(config, { clock, random, metrics, logger, fail: ending.fail })
+    if (!picket?.mqtt) throw new Failure('the demonstration is of a Picket with a broker of its own: sources needs embedded: true')
+    const { mqtt } = picket
     toStop.push(() => picket.stop())
     const api = await startApi({ listen: config.listen.http, app: picket.app, metrics, logger, clock, random })
     toStop.unshift(() => api.close())
-    const places = { mqtt: `mqtt://${bracketed(urlHost(picket.mqtt.host))}:${picket.mqtt.port}`, http: `http://${urlHost(api.address.host)}:${api.address.port}` }
+    const places = { mqtt: `mqtt://${bracketed(urlHost(mqtt.host))}:${mqtt.port}`, http: `http://${urlHost(api.address.host)}:${api.address.port}` }
     const open = linksTo(places.mqtt)
     const running = new RunningFleet(parts.fleet, { clock, open })
     toStop.unshift(() => running.stop())
