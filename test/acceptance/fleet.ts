@@ -20,6 +20,7 @@ interface Member {
   readonly device: Device
   readonly index: number
   lastTime: number
+  sent: number
   inFlight: number
   quarantines: number
   releases: number
@@ -51,6 +52,7 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#timer)
     await Promise.all(this.members.map(({ device }) => device.stop()))
   }
 
@@ -60,6 +62,7 @@ export class Fleet {
       name,
       index,
       lastTime: 0,
+      sent: 0,
       inFlight: 0,
       quarantines: 0,
       releases: 0,
@@ -84,7 +87,8 @@ export class Fleet {
     const ts = Math.max(Date.now(), member.lastTime + 1)
     member.lastTime = ts
     const fault = this.#faultOf(member)
-    const wave = Math.sin(ts / 700 + member.index)
+    // By the count, not by the time: where a busy machine makes messages come in bursts, a burst should not be all of one height.
+    const wave = Math.sin(2.4 * member.sent++ + member.index)
     const readings = {
       ts,
       pressure: fault === 'pressure' ? 400 + wave : 40 + wave,

@@ -1,4 +1,4 @@
-/** Compares the rows a disturbed service left in its data folder with those of an undisturbed run over the same readings. */
+/** Compares the rows a disturbed service left in its log with those of an undisturbed run over the same readings. */
 import { createDetect, type Detect } from '../../src/detect/detect.ts'
 import { openJournalReader } from '../../src/log/journal/reader.ts'
 import type { Log, StoredRecord, Topic } from '../../src/log/log.ts'
@@ -13,17 +13,21 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 const instrument = { add() {}, set() {}, observe() {} }
 const unmeasured: Metrics = { counter: () => instrument, gauge: () => instrument, histogram: () => instrument }
 
-/** Names of the rows that differ. The service has ended, so its state stands at the end of its readings. */
+type Readable = Pick<Log, 'partitions' | 'read' | 'bounds'>
+
+/** Names of the rows that differ, of a journal. The service has ended, so its state stands at the end of its readings. */
 export async function differingRows(path: string): Promise<string[]> {
-  const journal = await openJournalReader(path)
-  const cluster = new MemoryCluster({ clock: systemClock, partitions: journal.partitions })
-  for (let p = 0; p < journal.partitions; p++) {
-    cluster.load('readings', p, await all(journal, 'readings', p))
-  }
+  return differingRowsIn(await openJournalReader(path))
+}
+
+/** The same, of any log. */
+export async function differingRowsIn(log: Readable): Promise<string[]> {
+  const cluster = new MemoryCluster({ clock: systemClock, partitions: log.partitions })
+  for (let p = 0; p < log.partitions; p++) cluster.load('readings', p, await recordsOf(log, 'readings', p))
   await runOver(cluster)
   const differ: string[] = []
-  for (let p = 0; p < journal.partitions; p++)
-    differ.push(...differences(rowsOf(await all(journal, 'state', p)), rowsOf(cluster.dump('state', p))).map((text) => `partition ${p}, ${text}`))
+  for (let p = 0; p < log.partitions; p++)
+    differ.push(...differences(rowsOf(await recordsOf(log, 'state', p)), rowsOf(cluster.dump('state', p))).map((text) => `partition ${p}, ${text}`))
   return differ
 }
 
@@ -41,7 +45,8 @@ async function isDone(cluster: MemoryCluster, detect: Detect): Promise<boolean> 
   return detect.reasons().length === 0 && detect.places().every(({ partition, next }) => next === cluster.bounds('readings', partition).high)
 }
 
-async function all(log: Pick<Log, 'read' | 'bounds'>, topic: Topic, partition: number): Promise<StoredRecord[]> {
+/** All that is there now. */
+export async function recordsOf(log: Readable, topic: Topic, partition: number): Promise<StoredRecord[]> {
   const records: StoredRecord[] = []
   let next = (await log.bounds(topic, partition)).low
   for (;;) {

@@ -11,6 +11,10 @@ export interface ServiceOptions {
   readonly http: string
   /** For Node itself, before the program. */
   readonly nodeArgs?: readonly string[]
+  /** For `picket run`, after the config. */
+  readonly args?: readonly string[]
+  /** So long it may take to be ready, ms. */
+  readonly startMs?: number
 }
 
 export class Service {
@@ -31,18 +35,19 @@ export class Service {
   /** Resolves with the ms until it said that it is ready. */
   async start(): Promise<number> {
     const began = performance.now()
-    const child = spawn(process.execPath, [...(this.#options.nodeArgs ?? []), MAIN, 'run', '--config', this.#options.config], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const { config, http, nodeArgs = [], args = [], startMs = START_MS } = this.#options
+    const child = spawn(process.execPath, [...nodeArgs, MAIN, 'run', '--config', config, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     this.starts++
     const keep = (chunk: Buffer) => (this.#log = (this.#log + chunk.toString()).slice(-100_000))
     child.stdout.on('data', keep)
     child.stderr.on('data', keep)
-    while (performance.now() - began < START_MS) {
+    while (performance.now() - began < startMs) {
       if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode} at start\n${this.log}`)
-      if (await isReady(this.#options.http)) return performance.now() - began
+      if (await isReady(http)) return performance.now() - began
       await pause(20)
     }
-    throw new Error(`not ready within ${START_MS} ms\n${this.log}`)
+    throw new Error(`not ready within ${startMs} ms\n${this.log}`)
   }
 
   /** It has not ended. */
@@ -52,6 +57,15 @@ export class Service {
 
   async kill(): Promise<void> {
     await this.#end('SIGKILL')
+  }
+
+  /** It does nothing until it is woken, and does not know. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  wake(): void {
+    this.#child?.kill('SIGCONT')
   }
 
   /** SIGTERM; resolves with the exit code and the ms it took. */

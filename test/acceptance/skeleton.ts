@@ -5,7 +5,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Incident } from '../../src/core/incident.ts'
+import { requireIncidents, requireQuarantines } from './expected.ts'
 import { Fleet, type FleetOptions } from './fleet.ts'
 import { Receiver } from './receiver.ts'
 import { differingRows } from './rows.ts'
@@ -17,8 +17,6 @@ const RATE = 2000
 /** Longer than two restarts on a busy machine, so that a device which comes back finds its desired state. */
 const LEASE_MS = 25_000
 
-/** Limits and levels broken by the same value are two causes, so two incidents. */
-const EXPECTED = { pressure: ['limit', 'telemetry'], temperature: ['telemetry'] } as const
 const FAULTS: FleetOptions['faults'] = new Map([
   [3, { at: 15_000, fault: 'pressure' }],
   [17, { at: 20_000, fault: 'temperature' }],
@@ -102,13 +100,8 @@ async function verify(): Promise<void> {
   const { code, ms } = await service.stop()
   require(code === 0, `SIGTERM ends it with 0 (${code}) in ${Math.round(ms)} ms`)
   await verifyReadings()
-  verifyIncidents()
-  for (const [index, { fault }] of FAULTS) {
-    const { name, quarantines, releases, device } = fleet.members[index]!
-    require(quarantines === 1 && releases === 1 && !device.isQuarantined, `${name} (${fault}) was quarantined once (${quarantines}) and released (${releases})`)
-  }
-  const healthy = fleet.members.filter(({ index, quarantines }) => !FAULTS.has(index) && quarantines > 0)
-  require(healthy.length === 0, `no healthy device was quarantined (${healthy.map(({ name }) => name).join(', ')})`)
+  requireIncidents(receiver, FAULTS, require)
+  requireQuarantines(fleet, FAULTS, require)
   const differ = await differingRows(join(folder, 'data'))
   require(differ.length === 0, `rows equal those of an undisturbed run over the same log${differ.length > 0 ? `: ${differ.slice(0, 3).join('; ')}` : ''}`)
 }
@@ -129,20 +122,4 @@ async function verifyReadings(): Promise<void> {
   const missing = [...fleet.acked].filter((key) => !seen.has(key))
   require(missing.length === 0, `all ${fleet.acked.size} acknowledged messages are in the log (${missing.length} missing)`)
   require(doubled === 0, `none is there twice unless flagged as a duplicate (${doubled} are; ${flagged} flagged)`)
-}
-
-function verifyIncidents(): void {
-  require(receiver.faults.length === 0, `webhooks are signed and say one thing a revision (${receiver.faults.slice(0, 3).join('; ')})`)
-  const found = new Map<string, Incident[]>()
-  for (const revisions of receiver.incidents.values()) {
-    const last = revisions.get(Math.max(...revisions.keys()))!
-    const key = `${last.device}/${last.cause}`
-    found.set(key, [...(found.get(key) ?? []), last])
-    require(revisions.size === last.revision, `${key}: revisions 1 to ${last.revision} came without a gap`)
-    require(last.state === 'closed', `${key} is closed (${last.closedBy})`)
-  }
-  const wanted = [...FAULTS].flatMap(([index, { fault }]) => EXPECTED[fault].map((cause) => `pump-${index}/${cause}`))
-  for (const key of wanted) require(found.get(key)?.length === 1, `${key} is one incident (${found.get(key)?.length ?? 0})`)
-  const extra = [...found.keys()].filter((key) => !wanted.includes(key))
-  require(extra.length === 0, `nothing else became an incident (${extra.join(', ')})`)
 }
