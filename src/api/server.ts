@@ -95,7 +95,8 @@ export function makeServer(options: ApiOptions): FastifyInstance {
   server.setErrorHandler((error, request, reply) => {
     const { status, body } = errorAnswer(error, BODY_LIMIT)
     if (status === 401) reply.header('www-authenticate', 'Bearer')
-    if (status >= 500) logger.error({ error, method: request.method, url: request.url }, 'request failed')
+    // What a route itself says of a state, such as unavailable, is an answer: the log has it from where it began.
+    if (status >= 500 && !(error instanceof ApiError)) logger.error({ error, method: request.method, url: request.url }, 'request failed')
     return reply.code(status).send(body)
   })
   server.setNotFoundHandler((request) => {

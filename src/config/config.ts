@@ -219,9 +219,15 @@ function isNeeded(path: Path, unset: ConfigInput['unsetSecrets'], roles: readonl
   if (unset === 'leave') return false
   const [section = ''] = path
   if (unset === 'refuse-in-log') return section === 'log'
-  const needing: Readonly<Record<string, readonly Role[]>> = { sources: ['ingest', 'respond'], notify: ['respond'], auth: ['detect', 'respond'] }
-  return needing[section]?.some((role) => roles.includes(role)) ?? true
+  return NEEDED_BY.get(section)?.some((role) => roles.includes(role)) ?? true
 }
+
+/** By section, whose secrets are whose; all need those of any other. */
+const NEEDED_BY: ReadonlyMap<string | number, readonly Role[]> = new Map([
+  ['sources', ['ingest', 'respond']],
+  ['notify', ['respond']],
+  ['auth', ['detect', 'respond']],
+])
 
 /** `value` without the keys of `MISPLACED`, each refused. */
 function withoutMisplaced(value: unknown, refuse: (path: Path, text: string) => void): unknown {

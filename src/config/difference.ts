@@ -65,7 +65,8 @@ export function differencesOf(before: readonly (Entry & Partial<HeldEntry>)[], a
   const gone = [...old.values()].map((entry) => differenceOf(entry.key, entry, null))
   // A name without keys of its own is told by them as soon as it has some.
   const named = [...before, ...after].map(({ key }) => key)
-  return [...found, ...gone].filter(({ key, old: was, new: is }) => ![was, is].includes(EMPTY) || !named.some((other) => other.startsWith(`${key}.`)))
+  const isEmpty = (value: string | null) => value !== null && EMPTY.has(value)
+  return [...found, ...gone].filter(({ key, old: was, new: is }) => !(isEmpty(was) || isEmpty(is)) || !named.some((other) => other.startsWith(`${key}.`)))
 }
 
 /** In words. */
@@ -77,7 +78,9 @@ export function effectText({ does, roles }: Pick<Difference, 'does' | 'roles'>):
   return does === 'refused' ? 'refused at the next start: the log was made with the old value' : 'has no effect'
 }
 
-const EMPTY = '{}'
+/** A mapping and a list as they are shown. */
+const NOTHING = '{}'
+const EMPTY: ReadonlySet<string> = new Set([NOTHING, '[]'])
 
 function isSame(was: Entry & Partial<HeldEntry>, is: HeldEntry): boolean {
   if (was.exact !== undefined) return was.exact === is.exact
@@ -99,7 +102,7 @@ const EFFECTS: readonly (readonly [RegExp, Effect])[] = [
   [/^limits\.metricsPerDevice$/, { does: 'version', roles: ['ingest'] }],
   [/^(?:respond|notify)\b/, { does: 'reload', roles: [] }],
   [/^(?:log\.(?:embedded|kafka)\.partitions|sources\.0\.device)$/, { does: 'refused', roles: [] }],
-  [/^(?:limits|listen\.mqtt|auth\.credentials)\b/, restartOf('ingest')],
+  [/^(?:limits|log\.frame|listen\.mqtt|auth\.credentials)\b/, restartOf('ingest')],
   [/^sources\b/, restartOf('ingest', 'respond')],
   [/^auth\.signingKey\b/, restartOf('respond')],
   [/^state\.checkpoint\b/, restartOf('detect')],
@@ -147,7 +150,7 @@ const SHOWN_MAX = 120
 
 function shownValue(value: unknown, path: Path): { readonly text: string; readonly isWhole: boolean } {
   if (typeof value === 'string' && isSecret(path)) return isReference(value) ? { text: value, isWhole: false } : { text: '(not shown)', isWhole: false }
-  if (asMapping(value)) return { text: EMPTY, isWhole: true }
+  if (asMapping(value)) return { text: NOTHING, isWhole: true }
   const items = (Array.isArray(value) ? value : [value]).map((item: unknown) => (typeof item === 'string' ? hiddenPart(item, path) : JSON.stringify(item)))
   const text = Array.isArray(value) ? `[${items.join(', ')}]` : items.join()
   const isCut = text.length > SHOWN_MAX

@@ -116,6 +116,10 @@ devices: { hall 1/p7: { quarantine: never, metrics: { t: { above: 70 } } }, p8: 
 })
 
 describe('--set', () => {
+  it('of a section no config has, though every JavaScript object does, is refused by name', () => {
+    expect(() => load('', ['constructor.secret=${X}'])).toThrow('constructor')
+  })
+
   it('changes one key and leaves the rest of the file', () => {
     const config = load('listen: { mqtt: 127.0.0.1:1, http: 127.0.0.1:2 }', ['listen.http=127.0.0.1:18080'])
     expect(config.listen).toMatchObject({ mqtt: { host: '127.0.0.1', port: 1 }, http: { host: '127.0.0.1', port: 18_080 } })

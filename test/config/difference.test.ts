@@ -57,6 +57,7 @@ describe('the difference', () => {
     ['limits: { metricsPerDevice: 9 }', 'new version for all partitions, and a restart of ingest'],
     ['limits: { newSeriesPerMinute: 9 }', 'new version for all partitions'],
     ['limits: { payload: 1KiB }', 'needs a restart of ingest'],
+    ['log: { frame: { messages: 1 } }', 'needs a restart of ingest'],
     ['capacity: { devices: 9 }', 'new version for all partitions'],
     ['time: { tolerance: 9m }', 'new version for all partitions'],
     ['sites: { north: { warmup: 9e1 } }', 'new version for all partitions'],
@@ -74,6 +75,10 @@ describe('the difference', () => {
     expect(found.length).toBeGreaterThan(0)
     for (const one of found) expect(one).toMatch(new RegExp(`, ${effect}$`))
   })
+})
+
+it('does not tell of an empty list beside what is new in it', () => {
+  expect(changes('notify: []', 'notify: [{ webhook: { url: "http://far.example/x" } }]').every((one) => one.startsWith('notify.0.'))).toBe(true)
 })
 
 describe('a secret', () => {
